@@ -1,0 +1,1 @@
+//! A naive key-value file with a known bug, which every swarm must convict.

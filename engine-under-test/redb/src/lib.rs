@@ -1,0 +1,1 @@
+//! redb on the seam's disk.

@@ -1,0 +1,1 @@
+//! SQLite on the seam's disk.

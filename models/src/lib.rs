@@ -1,0 +1,5 @@
+//! A deterministic simulation testbed for storage engines: engines, workloads, judges, swarms.
+
+#![deny(missing_docs)]
+
+pub mod run;

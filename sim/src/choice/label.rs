@@ -1,0 +1,129 @@
+//! Names of decision points, interned for the length of a run.
+
+/// A decision point's name as a number of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label(pub(super) u16);
+
+/// Most labels of a run: an entry of a recording has 12 bits for them.
+pub(super) const LABELS_MAX: usize = 1 << 12;
+
+macro_rules! built_in {
+    ($($constant:ident = $name:literal, $doc:literal;)*) => {
+        impl Label {
+            built_in!(@constants 0u16; $($constant $doc,)*);
+        }
+        const BUILT_IN: &[&str] = &[$($name),*];
+    };
+    (@constants $n:expr; $constant:ident $doc:literal, $($rest:tt)*) => {
+        #[doc = $doc]
+        pub const $constant: Label = Label($n);
+        built_in!(@constants $n + 1; $($rest)*);
+    };
+    (@constants $n:expr;) => {};
+}
+
+built_in! {
+    SCHED_NEXT = "sched/next", "Which task goes on at a scheduling point.";
+    SCHED_GAP = "sched/gap", "How many accesses of atomics and cells pass before the next scheduling point.";
+    SCHED_SPURIOUS = "sched/spurious_wake", "Whether a wait ends for no reason.";
+    SCHED_WEAK = "sched/weak_cas_fail", "Whether a weak compare-exchange fails for no reason.";
+    SCHED_SPAWN = "sched/spawn_fail", "Whether a spawn fails.";
+    POWER_PLAN = "power/plan", "How a boot ends.";
+    POWER_AT = "power/at", "When it ends.";
+    DISK_OP = "disk/op", "What goes wrong with one call of the disk.";
+    DISK_LATENCY = "disk/latency", "How long one call of the disk takes.";
+    DISK_FATE = "disk_fate/sector", "What the platter holds of one unsynced sector after the power has gone.";
+    DISK_WRITEBACK = "disk_writeback/next", "Which write the kernel writes back by itself.";
+    RANDOM = "ambient/random", "Randomness that third-party code asked the OS for.";
+}
+
+/// What may name a decision point: a [`Label`], or its path, which is looked up.
+pub trait IntoLabel {
+    /// The label in this run.
+    #[doc(hidden)]
+    fn into_label(self, labels: &mut Labels) -> Label;
+}
+
+impl IntoLabel for Label {
+    #[inline]
+    fn into_label(self, _labels: &mut Labels) -> Label {
+        self
+    }
+}
+
+impl IntoLabel for &'static str {
+    #[inline]
+    fn into_label(self, labels: &mut Labels) -> Label {
+        labels.intern(self)
+    }
+}
+
+/// The labels of one run, in the order of their first use, after the built-in ones.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Labels {
+    more: Vec<&'static str>,
+    /// Open addressing over `more`, by a hash of the name; 0 is empty.
+    slots: Vec<u16>,
+}
+
+impl Labels {
+    pub(super) fn new() -> Self {
+        Labels { more: Vec::new(), slots: Vec::new() }
+    }
+
+    pub(super) fn name(&self, label: Label) -> &'static str {
+        let index = usize::from(label.0);
+        BUILT_IN.get(index).copied().unwrap_or_else(|| self.more[index - BUILT_IN.len()])
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        BUILT_IN.iter().chain(&self.more).map(|name| (*name).to_string()).collect()
+    }
+
+    fn intern(&mut self, name: &'static str) -> Label {
+        if self.more.len() * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        let mut slot = hash(name) as usize & mask;
+        while self.slots[slot] != 0 {
+            let index = usize::from(self.slots[slot]) - 1;
+            if self.more[index] == name {
+                return Label((BUILT_IN.len() + index) as u16);
+            }
+            slot = (slot + 1) & mask;
+        }
+        if let Some(index) = BUILT_IN.iter().position(|built_in| *built_in == name) {
+            return Label(index as u16);
+        }
+        assert!(BUILT_IN.len() + self.more.len() < LABELS_MAX, "too many labels, at {name}");
+        self.more.push(name);
+        self.slots[slot] = self.more.len() as u16;
+        Label((BUILT_IN.len() + self.more.len() - 1) as u16)
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(64);
+        self.slots = vec![0; size];
+        for (index, name) in self.more.iter().enumerate() {
+            let mut slot = hash(name) as usize & (size - 1);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (size - 1);
+            }
+            self.slots[slot] = index as u16 + 1;
+        }
+    }
+}
+
+/// What stands before the last `/` of a label.
+pub(super) fn component(name: &'static str) -> &'static str {
+    name.rsplit_once('/').map_or(name, |(component, _)| component)
+}
+
+/// FNV-1a, 64 bits: the same in every build.
+pub(super) fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}

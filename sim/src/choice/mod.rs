@@ -1,0 +1,252 @@
+//! The one source of every decision of a run.
+//!
+//! # Method
+//!
+//! A decision is a call [`Choices::choose`] or [`Choices::decide`] with a [`Label`]. The value comes
+//! from a seed, a recording, raw bytes or an enumerator; whoever asks cannot tell which. Value 0 is
+//! always the boring one: go on with the running task, no fault, success, lose nothing. A run that
+//! draws only zeros has no fault and no preemption.
+//!
+//! A label is a path; what stands before its last `/` names the component. From a seed each
+//! component has its own ChaCha8 stream, derived from (seed, component) at its first draw, so that a
+//! new component shifts no other. A decision point draws whether or not its fault is enabled, so that
+//! switching a fault off shifts nothing either.
+//!
+//! # Invariant
+//!
+//! Nothing else in a run draws randomness, and every value is recorded with its label and task.
+
+mod enumerate;
+mod label;
+mod record;
+mod seed;
+mod text;
+
+pub use enumerate::Enumeration;
+pub use label::{IntoLabel, Label};
+pub use record::{Entry, Recording};
+pub use seed::Draws;
+pub use text::RecordingError;
+
+use crate::trace::Digest;
+use label::Labels;
+use seed::Streams;
+pub(crate) use seed::mix;
+
+/// One million: rates are in parts per million.
+pub const PPM: u32 = 1_000_000;
+
+/// The number of alternatives of one choice is below this.
+pub const BOUND_MAX: u64 = 1 << 40;
+
+enum Source {
+    Zero,
+    Seed(Streams),
+    Recording { recording: Recording, at: usize },
+    Bytes { bytes: Vec<u8>, at: usize },
+    Enumerate(enumerate::Path),
+}
+
+/// Where a replayed recording stopped fitting the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// Index of the choice in the recording.
+    pub index: usize,
+    /// What the recording has there.
+    pub recorded: String,
+    /// What the run asked for.
+    pub asked: String,
+}
+
+/// The labelled choices of one run.
+pub struct Choices {
+    source: Source,
+    labels: Labels,
+    record: Vec<u64>,
+    digest: Digest,
+    task: u32,
+    divergence: Option<Divergence>,
+}
+
+impl Choices {
+    fn new(source: Source) -> Self {
+        Choices {
+            source,
+            labels: Labels::new(),
+            record: Vec::new(),
+            digest: Digest::new(),
+            task: 0,
+            divergence: None,
+        }
+    }
+
+    /// Every choice is 0: a run without fault or preemption.
+    pub fn zeros() -> Self {
+        Self::new(Source::Zero)
+    }
+
+    /// Choices drawn from `seed`.
+    pub fn from_seed(seed: u64) -> Self {
+        Self::new(Source::Seed(Streams::new(seed)))
+    }
+
+    /// The choices of an earlier run of the same revision.
+    pub fn from_recording(recording: Recording) -> Self {
+        Self::new(Source::Recording { recording, at: 0 })
+    }
+
+    /// Choices read from raw bytes, as a fuzzer makes them; zeros once they are used up.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self::new(Source::Bytes { bytes, at: 0 })
+    }
+
+    fn from_path(path: enumerate::Path) -> Self {
+        Self::new(Source::Enumerate(path))
+    }
+
+    /// Chooses one of `bound` alternatives, 0 being the boring one.
+    ///
+    /// Panics if `bound` is 0 or above [`BOUND_MAX`].
+    #[inline]
+    pub fn choose(&mut self, label: impl IntoLabel, bound: u64) -> u64 {
+        self.decide(label, bound, |draws| draws.below(bound))
+    }
+
+    /// Chooses one of `bound` alternatives; from a seed the value is what `propose` makes of raw
+    /// draws, which are not recorded themselves. Every other source gives the value alone.
+    #[inline]
+    pub fn decide(
+        &mut self,
+        label: impl IntoLabel,
+        bound: u64,
+        propose: impl FnOnce(&mut Draws<'_>) -> u64,
+    ) -> u64 {
+        assert!(bound > 0 && bound <= BOUND_MAX, "a choice among {bound} alternatives");
+        let label = label.into_label(&mut self.labels);
+        let value = if let Source::Seed(streams) = &mut self.source {
+            let value = propose(&mut streams.draws(label, &self.labels));
+            assert!(value < bound, "{} proposed {value} of {bound}", self.labels.name(label));
+            value
+        } else {
+            self.given(label, bound)
+        };
+        self.note(label, value);
+        value
+    }
+
+    /// Whether something with a rate of `ppm` millionths happens; recorded as 0 or 1.
+    #[inline]
+    pub fn chance(&mut self, label: impl IntoLabel, ppm: u32) -> bool {
+        self.decide(label, 2, |draws| u64::from(draws.below(u64::from(PPM)) < u64::from(ppm))) == 1
+    }
+
+    /// Chooses by weight; recorded as the index. Panics if all weights are 0.
+    pub fn weighted(&mut self, label: impl IntoLabel, weights: &[u32]) -> usize {
+        let total: u64 = weights.iter().map(|w| u64::from(*w)).sum();
+        assert!(total > 0, "no alternative has a weight");
+        self.decide(label, weights.len() as u64, |draws| {
+            let mut rest = draws.below(total);
+            for (index, weight) in weights.iter().enumerate() {
+                if rest < u64::from(*weight) {
+                    return index as u64;
+                }
+                rest -= u64::from(*weight);
+            }
+            unreachable!("{rest} left of {total}")
+        }) as usize
+    }
+
+    /// A number in `low..=high`, small ones as likely as large ones (log-uniform in its distance from
+    /// `low`); 0 is recorded for `low`.
+    pub fn log_uniform(&mut self, label: impl IntoLabel, low: u64, high: u64) -> u64 {
+        assert!(low <= high, "{low}..={high} is empty");
+        let span = high - low + 1;
+        low + self.decide(label, span, |draws| draws.log_below(span))
+    }
+
+    /// A number in `low..=high`, each as likely as any other; 0 is recorded for `low`.
+    pub fn range(&mut self, label: impl IntoLabel, low: u64, high: u64) -> u64 {
+        assert!(low <= high, "{low}..={high} is empty");
+        low + self.choose(label, high - low + 1)
+    }
+
+    /// Fills `bytes` with garbage that depends on one choice.
+    pub fn fill(&mut self, label: impl IntoLabel, bytes: &mut [u8]) {
+        let mut state = self.choose(label, BOUND_MAX);
+        for chunk in bytes.chunks_mut(8) {
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let word = seed::mix(state).to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+
+    /// The task on whose behalf the next choices are made; recorded with them.
+    #[inline]
+    pub fn set_task(&mut self, task: u32) {
+        self.task = task;
+    }
+
+    /// How many choices have been made.
+    pub fn count(&self) -> usize {
+        self.record.len()
+    }
+
+    /// Digest of all choices so far.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What has been chosen so far.
+    pub fn recording(&self) -> Recording {
+        Recording::new(self.labels.names(), self.record.clone())
+    }
+
+    /// Where the recording that drives this run stopped fitting it, if it did. From there on every
+    /// choice was 0.
+    pub fn divergence(&self) -> Option<&Divergence> {
+        self.divergence.as_ref()
+    }
+
+    #[inline]
+    fn note(&mut self, label: Label, value: u64) {
+        let entry = record::pack(label, self.task, value);
+        self.digest.fold(entry, self.record.len() as u64);
+        self.record.push(entry);
+    }
+
+    #[cold]
+    fn given(&mut self, label: Label, bound: u64) -> u64 {
+        match &mut self.source {
+            Source::Zero | Source::Seed(_) => 0,
+            Source::Bytes { bytes, at } => {
+                let mut rest = arbitrary::Unstructured::new(&bytes[*at..]);
+                let value = rest.int_in_range(0..=bound - 1).unwrap_or(0);
+                *at = bytes.len() - rest.len();
+                value
+            }
+            Source::Enumerate(path) => path.next(bound),
+            Source::Recording { recording, at } => {
+                let index = *at;
+                *at += 1;
+                if self.divergence.is_some() {
+                    return 0;
+                }
+                let name = self.labels.name(label);
+                match recording.get(index) {
+                    Some(entry) if entry.label == name && entry.value < bound => entry.value,
+                    other => {
+                        self.divergence = Some(Divergence {
+                            index,
+                            recorded: other.map_or("the end".into(), |e| e.to_string()),
+                            asked: format!("{name} below {bound}, task {}", self.task),
+                        });
+                        0
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The events of a trace.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Digest;
+use crate::fault::Fault;
+
+/// Number of an event within its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub u64);
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub id: EventId,
+    /// The scheduling decision after which it came.
+    pub step: u64,
+    /// Virtual time in nanoseconds.
+    pub time_ns: u64,
+    /// The task that did it.
+    pub task: u32,
+    /// The event that led to it, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<EventId>,
+    /// What it was.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// A call of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is the call of that name")]
+pub enum DiskOp {
+    Open,
+    Read,
+    Write,
+    SyncData,
+    SyncAll,
+    SyncDir,
+    SetLen,
+    Allocate,
+    Len,
+    Rename,
+    Remove,
+    Metadata,
+    List,
+    CreateDir,
+    RemoveDir,
+    Lock,
+    Unlock,
+    Close,
+}
+
+impl fmt::Display for DiskOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = format!("{self:?}");
+        for (index, letter) in name.char_indices() {
+            let separator = if index > 0 && letter.is_uppercase() { "_" } else { "" };
+            write!(f, "{separator}{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
+/// What an event tells. Files are numbered in the order in which the run met them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum What {
+    /// The machine starts for the `number`-th time, from 1.
+    Boot {
+        /// Which boot.
+        number: u32,
+    },
+    /// A boot is over.
+    Down {
+        /// How: `returned`, `power_loss`, `process_crash`, or a verdict.
+        how: String,
+    },
+    /// A task was started.
+    Spawn {
+        /// Its number.
+        child: u32,
+        /// Its name.
+        name: String,
+    },
+    /// A task ended.
+    Exit {
+        /// `returned`, `panicked` or `power_off`.
+        how: String,
+    },
+    /// The scheduler gave the turn to another task although this one could have gone on.
+    Preempt {
+        /// Who runs now.
+        to: u32,
+    },
+    /// This task cannot go on; another one runs.
+    Wait {
+        /// For what.
+        on: String,
+        /// Which object.
+        object: u64,
+    },
+    /// A file got a number.
+    File {
+        /// The number.
+        file: u32,
+        /// Its name at that time.
+        path: String,
+    },
+    /// A call of the disk was made.
+    Disk {
+        /// Which.
+        op: DiskOp,
+        /// On which file or directory.
+        file: u32,
+        /// At which byte, or 0.
+        offset: u64,
+        /// How many bytes, or the new length.
+        len: u64,
+        /// Errno of a failure, 0 for success.
+        errno: i32,
+    },
+    /// A fault was delivered.
+    Fault {
+        /// Which.
+        fault: Fault,
+        /// To which file, or 0.
+        file: u32,
+        /// At which byte, or an amount in the fault's own unit.
+        offset: u64,
+        /// How many bytes, or 0.
+        len: u64,
+    },
+    /// What the power loss left of one file's unsynced writes, counted in sectors.
+    Settled {
+        /// Which file.
+        file: u32,
+        /// Sectors that show the new bytes.
+        kept: u64,
+        /// Sectors that show older ones.
+        lost: u64,
+    },
+    /// A named assertion of the engine was met for the first time in this run.
+    Site {
+        /// Its name.
+        name: String,
+    },
+    /// Something that a workload, an oracle or an adapter says.
+    Note {
+        /// Who says it: `op`, `ack`, `oracle`, `recovery` ….
+        lane: String,
+        /// What.
+        text: String,
+    },
+}
+
+impl What {
+    /// Folds the event into a digest.
+    #[inline]
+    pub(super) fn fold(&self, digest: &mut Digest) {
+        match self {
+            What::Boot { number } => digest.fold(1, u64::from(*number)),
+            What::Down { how } => fold_text(digest, 2, how),
+            What::Spawn { child, name } => fold_text(digest, 3 | u64::from(*child) << 8, name),
+            What::Exit { how } => fold_text(digest, 4, how),
+            What::Preempt { to } => digest.fold(5, u64::from(*to)),
+            What::Wait { on, object } => fold_text(digest, 6 | object << 8, on),
+            What::File { file, path } => fold_text(digest, 7 | u64::from(*file) << 8, path),
+            What::Disk { op, file, offset, len, errno } => {
+                digest.fold(8 | (*op as u64) << 8 | u64::from(*file) << 16, *offset);
+                digest.fold(*len, *errno as u64);
+            }
+            What::Fault { fault, file, offset, len } => {
+                digest.fold(9 | (*fault as u64) << 8 | u64::from(*file) << 16, *offset);
+                digest.fold(*len, 0);
+            }
+            What::Settled { file, kept, lost } => {
+                digest.fold(10 | u64::from(*file) << 8, *kept);
+                digest.fold(*lost, 0);
+            }
+            What::Site { name } => fold_text(digest, 11, name),
+            What::Note { lane, text } => {
+                fold_text(digest, 12, lane);
+                fold_text(digest, 13, text);
+            }
+        }
+    }
+}
+
+fn fold_text(digest: &mut Digest, code: u64, text: &str) {
+    digest.fold(code, text.len() as u64);
+    digest.fold_bytes(text.as_bytes());
+}

@@ -1,0 +1,89 @@
+//! What happened in a run: typed events with virtual time, task and cause, and their digest.
+//!
+//! # Method
+//!
+//! Every event is folded into a 128-bit digest. Only when the trace is kept are the events stored.
+//!
+//! # Invariant
+//!
+//! The digest is the same whether or not the trace is kept.
+
+mod digest;
+mod event;
+
+pub use digest::Digest;
+pub use event::{DiskOp, Event, EventId, What};
+
+/// The events of a run.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// Virtual time of the next event, in nanoseconds. Kept by the machine.
+    pub(crate) time_ns: u64,
+    /// The scheduling decision after which it comes.
+    pub(crate) step: u64,
+    /// The task that does it.
+    pub(crate) task: u32,
+    digest: Digest,
+    count: u64,
+    kept: Option<Vec<Event>>,
+}
+
+impl Trace {
+    /// A trace that keeps its events, or only their digest.
+    pub fn new(keep: bool) -> Self {
+        Trace { kept: keep.then(Vec::new), ..Trace::default() }
+    }
+
+    /// Adds an event, and returns its number so that a later one can name it as its cause.
+    #[inline]
+    pub fn event(&mut self, cause: Option<EventId>, what: What) -> EventId {
+        let id = EventId(self.count);
+        self.count += 1;
+        self.digest.fold(self.time_ns ^ u64::from(self.task) << 48, self.step);
+        what.fold(&mut self.digest);
+        if let Some(events) = &mut self.kept {
+            events.push(Event {
+                id,
+                step: self.step,
+                time_ns: self.time_ns,
+                task: self.task,
+                cause,
+                what,
+            });
+        }
+        id
+    }
+
+    /// Whether events are stored: details that cost something to make are made only then.
+    #[inline]
+    pub fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Virtual time in nanoseconds.
+    #[inline]
+    pub fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    /// Scheduling decisions so far.
+    #[inline]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Digest of all events so far.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The stored events; none when the trace is not kept.
+    pub fn events(&self) -> &[Event] {
+        self.kept.as_deref().unwrap_or(&[])
+    }
+
+    /// Takes the stored events out.
+    pub fn take(&mut self) -> Vec<Event> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}
