@@ -2,4 +2,6 @@
 
 #![deny(missing_docs)]
 
+pub mod engine;
 pub mod run;
+pub mod scenario;

@@ -5,6 +5,35 @@ use falconry_sim::fault::{FAULT_COUNT, Fault};
 use falconry_sim::trace::{Digest, Event};
 use serde::{Deserialize, Serialize};
 
+use crate::{engine, scenario};
+
+/// Runs a case to its verdict.
+///
+/// # Errors
+///
+/// Where the case cannot be run at all, as [`check_case`] says.
+pub fn run_case(case: &Case, _wishes: &Wishes) -> Result<Outcome, CaseError> {
+    check_case(case)?;
+    Err(CaseError::UnknownEngine { name: case.engine.clone(), known: engine::names().join(", ") })
+}
+
+/// Says whether a case can be run, without running it.
+///
+/// # Errors
+///
+/// Names the engine, scenario or setting that does not exist, and what there is.
+pub fn check_case(case: &Case) -> Result<(), CaseError> {
+    let scenario = scenario::find(&case.scenario)?;
+    if !scenario.admits(&case.engine) {
+        let what = format!("it is not meant for engine '{}'", case.engine);
+        return Err(CaseError::BadScenario { file: case.scenario.clone(), what });
+    }
+    if case.engine != engine::MACHINE {
+        engine::find(&case.engine)?;
+    }
+    Ok(())
+}
+
 /// Which column of the knob table the rates of faults are drawn from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

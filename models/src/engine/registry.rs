@@ -1,0 +1,32 @@
+//! The engines that are built in, by name.
+
+use super::Engine;
+use crate::run::CaseError;
+
+/// The name under which the simulated machine itself is put to the test, without an engine.
+pub const MACHINE: &str = "machine";
+
+static BUILT_IN: &[&dyn Engine] = &[];
+
+/// All built-in engines. One line each; their adapters stand in `models/src/engine/`.
+pub fn built_in() -> &'static [&'static dyn Engine] {
+    BUILT_IN
+}
+
+/// Everything that may be put to the test: the engines, and the machine itself.
+pub fn names() -> Vec<&'static str> {
+    let engines: &'static [&'static dyn Engine] = built_in();
+    engines.iter().map(|engine| engine.name()).chain([MACHINE]).collect()
+}
+
+/// The built-in engine of that name.
+///
+/// # Errors
+///
+/// [`CaseError::UnknownEngine`] names those there are.
+pub fn find(name: &str) -> Result<&'static dyn Engine, CaseError> {
+    let found = built_in().iter().find(|engine| engine.name() == name);
+    found
+        .copied()
+        .ok_or_else(|| CaseError::UnknownEngine { name: name.into(), known: names().join(", ") })
+}
