@@ -1,0 +1,15 @@
+//! The same work on falconry-sim and on its peers: what is measured, and how a run is asked for.
+//!
+//! # Method
+//!
+//! Each system is a process of its own that waits for questions ([`server`]), so that madsim's
+//! interposed clock and random numbers touch nobody else, and one system's heap does not warm
+//! another's. The benchmark asks all systems for one round of one [`work::Work`] before it goes on to
+//! the next round, so that a noisy minute falls on all of them alike.
+
+#![deny(missing_docs)]
+
+pub mod frames;
+pub mod report;
+pub mod server;
+pub mod work;
