@@ -182,19 +182,24 @@ pub enum Promise {
     Durable,
     /// It survives a crash of the process; a power loss may take it, with all that came after it.
     Later,
+    /// It is in the memory of the process: a crash of the process may take it too, with all that came
+    /// after it.
+    Memory,
 }
 
 /// What an engine documents about power loss under its settings.
 ///
-/// A crash of the process loses nothing that was acknowledged, under any of them.
+/// A crash of the process loses nothing that was acknowledged, under any of them, but for commits
+/// acknowledged with [`Promise::Memory`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contract {
     /// What was acknowledged with [`Promise::Durable`] is there.
     Durable,
     /// The same, but for the last commit.
     AllButLast,
-    /// Commits acknowledged with [`Promise::Later`] may be lost from the end backwards, never one from
-    /// between; one acknowledged with [`Promise::Durable`] keeps itself and all before it.
+    /// Commits acknowledged with [`Promise::Later`] or [`Promise::Memory`] may be lost from the end
+    /// backwards, never one from between; one acknowledged with [`Promise::Durable`] keeps itself and
+    /// all before it.
     Prefix,
     /// The database may be unusable.
     Weak,
