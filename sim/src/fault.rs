@@ -303,5 +303,5 @@ impl Faults {
 /// The draw as `fault` sees it: a number below one million, independent of what others see.
 fn look(draw: u32, fault: Fault) -> u32 {
     let seen = crate::choice::mix(u64::from(draw) << 8 | fault as u64);
-    ((seen >> 32) * u64::from(PPM) >> 32) as u32
+    (((seen >> 32) * u64::from(PPM)) >> 32) as u32
 }

@@ -28,7 +28,6 @@
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux;
 
-use std::collections::hash_map::RandomState;
 use std::hint::black_box;
 
 /// Makes sure that a program which calls it is linked with the symbols of this crate.
@@ -44,8 +43,9 @@ pub fn install() {
 ///
 /// They are drawn once an OS thread, at the first map. Called on a fresh OS thread with a machine
 /// current, it takes them from the machine's choices, at the same place of every run.
+#[expect(clippy::disallowed_types, reason = "its keys are what is drawn here, from the machine")]
 pub fn prime() {
-    black_box(RandomState::new());
+    black_box(std::hash::RandomState::new());
 }
 
 /// Whether the standard library and C code of this program really reach the symbols of this crate.

@@ -1,5 +1,11 @@
 //! A disk of one directory in memory, on which a power cut loses what was not synced.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stands outside of the run"
+)]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! A machine that answers what `falconry-ambient` asks, and notes it.
 
+#![allow(clippy::disallowed_methods, reason = "a test stands outside of the run")]
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
