@@ -3,5 +3,6 @@
 #![deny(missing_docs)]
 
 pub mod engine;
+pub mod oracle;
 pub mod run;
 pub mod scenario;
