@@ -9,8 +9,8 @@
 //!
 //! # Invariant
 //!
-//! The floors are ancestors of every state that may be found: `durable` after a power loss, `acked`
-//! after a crash of the process.
+//! The floors are ancestors of every state that may be found: `acked` by a transaction, `kept` after a
+//! crash of the process, `durable` after a power loss; each is an ancestor of the one before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +83,7 @@ pub struct History {
     line: Vec<VersionId>,
     writers: BTreeMap<Vec<u8>, Vec<VersionId>>,
     durable: VersionId,
+    kept: VersionId,
     acked: VersionId,
     acked_count: u64,
     resurrected_count: u64,
@@ -106,6 +107,7 @@ impl History {
             line: vec![VersionId::ROOT],
             writers: BTreeMap::new(),
             durable: VersionId::ROOT,
+            kept: VersionId::ROOT,
             acked: VersionId::ROOT,
             acked_count: 0,
             resurrected_count: 0,
@@ -123,6 +125,11 @@ impl History {
     }
 
     /// The newest version that a crash of the process must leave.
+    pub fn kept(&self) -> VersionId {
+        self.kept
+    }
+
+    /// The newest version that was acknowledged.
     pub fn acked(&self) -> VersionId {
         self.acked
     }
@@ -211,8 +218,11 @@ impl History {
         let durable = match (self.contract, promise) {
             (Contract::Durable | Contract::Prefix, Promise::Durable) => Some(id),
             (Contract::AllButLast, _) => Some(parent),
-            (Contract::Weak, _) | (_, Promise::Later) => None,
+            (Contract::Weak, _) | (_, Promise::Later | Promise::Memory) => None,
         };
+        if promise != Promise::Memory && self.is_ancestor(self.kept, id) {
+            self.kept = id;
+        }
         if let Some(durable) = durable
             && self.is_ancestor(self.durable, durable)
         {
@@ -227,9 +237,13 @@ impl History {
         self.versions[id.index()].fate = fate;
     }
 
-    /// A clean shutdown made everything durable that was acknowledged.
-    pub fn shut_down(&mut self) {
-        self.durable = self.acked;
+    /// A clean shutdown made this of everything that was acknowledged.
+    pub fn shut_down(&mut self, promise: Promise) {
+        match promise {
+            Promise::Durable => (self.kept, self.durable) = (self.acked, self.acked),
+            Promise::Later => self.kept = self.acked,
+            Promise::Memory => {}
+        }
     }
 
     /// The database was thrown away: everything is lost, and that is no breach.
@@ -261,10 +275,22 @@ impl History {
                 *fate = Fate::Lost;
             }
         }
-        self.acked = id;
+        (self.acked, self.kept) = (id, id);
         if after_power_loss || !self.is_ancestor(self.durable, id) {
             self.durable = id;
         }
+    }
+
+    /// A transaction that led to `id` and was found lost before.
+    pub fn came_back(&self, id: VersionId) -> Option<VersionId> {
+        let mut at = id;
+        while !self.on_line(at) {
+            if self.versions[at.index()].fate == Fate::Lost {
+                return Some(at);
+            }
+            at = self.versions[at.index()].parent;
+        }
+        None
     }
 
     /// Whether the state of `newer` holds everything that led to `older`.
@@ -338,7 +364,7 @@ impl History {
         let fate = match version.fate {
             Fate::InFlight => "not answered".into(),
             Fate::Acked(Promise::Durable) => format!("acknowledged at step {}", version.step),
-            Fate::Acked(Promise::Later) => {
+            Fate::Acked(Promise::Later | Promise::Memory) => {
                 format!("acknowledged at step {}, durable later", version.step)
             }
             Fate::Unknown => "answered with an error".into(),

@@ -68,30 +68,25 @@ fn judge_version(
     after: After,
 ) -> Result<(), Breach> {
     let floor = match after {
-        After::ProcessCrash | After::CleanShutdown => history.acked(),
+        After::ProcessCrash => history.kept(),
+        After::CleanShutdown => history.acked(),
         After::PowerLoss => history.durable(),
     };
-    let fate = history.get(id).map(|version| version.fate);
-    if fate == Some(Fate::Never) {
+    if history.get(id).is_some_and(|version| version.fate == Fate::Never) {
         let sentence = "a transaction that did not happen is there";
         return Err(Breach::new(Property::Atomicity, sentence, after.words())
             .row("found", history.describe(id))
             .path(format!("txn {}", id.0)));
     }
-    if history.is_ancestor(floor, id) {
-        return Ok(());
-    }
-    if history.is_ancestor(id, floor) {
-        return Err(lost(history, state, id, floor, after));
-    }
-    if fate == Some(Fate::Lost) && history.contract() != Contract::Durable {
+    let sentence = match history.came_back(id) {
         // Such an engine does not promise that what was lost stays away; it is counted.
-        return Ok(());
-    }
-    let sentence = if fate == Some(Fate::Lost) {
-        "a lost transaction came back"
-    } else {
-        "a transaction came back over a later one"
+        Some(_) if history.contract() != Contract::Durable => return Ok(()),
+        Some(_) => "a lost transaction came back",
+        None if history.is_ancestor(floor, id) => return Ok(()),
+        None if history.is_ancestor(id, floor) => {
+            return Err(lost(history, state, id, floor, after));
+        }
+        None => "a transaction came back over a later one",
     };
     Err(Breach::new(Property::Durability, sentence, after.words())
         .row("expected", format!("{} or later", history.describe(floor)))

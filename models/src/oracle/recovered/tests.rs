@@ -140,6 +140,19 @@ fn a_suffix_of_later_commits_may_go_but_not_past_a_durable_one() {
 }
 
 #[test]
+fn what_is_in_memory_alone_goes_with_the_process() {
+    let mut fixture = Fixture::new(Contract::Prefix);
+    let one = fixture.commit(VersionId::ROOT, "a", Promise::Later);
+    let two = fixture.commit(one, "b", Promise::Memory);
+    assert_eq!(fixture.judge(one, After::ProcessCrash), Ok(one));
+    assert_eq!(property(fixture.judge(VersionId::ROOT, After::ProcessCrash)), Property::Durability);
+    assert_eq!(property(fixture.judge(one, After::CleanShutdown)), Property::CleanShutdown);
+    let three = fixture.commit(two, "c", Promise::Durable);
+    assert_eq!(property(fixture.judge(two, After::ProcessCrash)), Property::Durability);
+    assert_eq!(fixture.judge(three, After::PowerLoss), Ok(three));
+}
+
+#[test]
 fn only_the_last_commit_may_go() {
     let mut fixture = Fixture::new(Contract::AllButLast);
     let one = fixture.commit(VersionId::ROOT, "a", Promise::Durable);
@@ -191,7 +204,7 @@ fn after_a_power_loss_what_was_found_is_the_floor() {
     let two = fixture.commit(one, "b", Promise::Later);
     fixture.history.observe(two, false);
     assert_eq!(fixture.judge(one, After::PowerLoss), Ok(one), "only the page cache had it");
-    fixture.history.shut_down();
+    fixture.history.shut_down(Promise::Durable);
     assert_eq!(property(fixture.judge(one, After::PowerLoss)), Property::Durability);
 }
 
