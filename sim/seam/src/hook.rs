@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::assert::Site;
 
@@ -93,26 +93,48 @@ pub enum Clock {
 }
 
 /// Identity of a simulated lock or queue: the machine's epoch in the upper half, a number within it
-/// in the lower; 0 until the first use on a machine.
+/// in the lower; 0 until the first use on a machine. Epochs stay below 2^31.
+///
+/// Two halves, not one word, so that it adds 8 bytes to a lock and no padding. The top bit is the
+/// seam's: a lock that was poisoned on a machine. (std's own mark cannot serve, for it is set by
+/// `std::thread::panicking`, which counts all tasks of the OS thread.)
 #[derive(Debug, Default)]
-pub struct ObjectId(AtomicU64);
+pub struct ObjectId {
+    epoch: AtomicU32,
+    number: AtomicU32,
+}
+
+const POISONED: u32 = 1 << 31;
 
 impl ObjectId {
     /// An object that no machine has seen.
     pub const fn new() -> Self {
-        ObjectId(AtomicU64::new(0))
+        ObjectId { epoch: AtomicU32::new(0), number: AtomicU32::new(0) }
     }
 
     /// The packed value. Only a [`Machine`] gives it meaning.
     #[inline]
     pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        let epoch = self.epoch.load(Ordering::Relaxed) & !POISONED;
+        u64::from(epoch) << 32 | u64::from(self.number.load(Ordering::Relaxed))
     }
 
-    /// Stores the packed value that a machine assigned.
+    /// Stores the packed value that a machine assigned. An earlier machine's poison ends with this.
     #[inline]
     pub fn set(&self, id: u64) {
-        self.0.store(id, Ordering::Relaxed);
+        let epoch = (id >> 32) as u32;
+        assert!(epoch & POISONED == 0, "epoch {epoch} of a machine is above 2^31");
+        self.epoch.store(epoch, Ordering::Relaxed);
+        self.number.store(id as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.epoch.load(Ordering::Relaxed) & POISONED != 0
+    }
+
+    pub(crate) fn set_poisoned(&self, poisoned: bool) {
+        let epoch = self.epoch.load(Ordering::Relaxed) & !POISONED;
+        self.epoch.store(if poisoned { epoch | POISONED } else { epoch }, Ordering::Relaxed);
     }
 }
 
@@ -141,7 +163,8 @@ pub trait Machine {
     /// Gives a lock back. Never switches, never unwinds.
     fn unlock(&self, object: &ObjectId, mode: LockMode);
     /// Releases `lock` (held exclusively), waits in the object's queue until notified or until
-    /// `deadline_ns` of the monotonic clock, and takes the lock again.
+    /// `deadline_ns` of the monotonic clock, and takes the lock again. If it unwinds, the lock is not
+    /// held.
     fn wait(
         &self,
         object: &ObjectId,
@@ -155,7 +178,8 @@ pub trait Machine {
     fn forget_object(&self, object: &ObjectId);
 
     /// Starts a task. `stack_bytes` 0 means the machine's default. An error is a spawn that failed,
-    /// and drops `body`.
+    /// and drops `body`. Other tasks may run before the new one exists, not between that and the
+    /// return: if this unwinds, `body` has been dropped and there is no task.
     fn spawn(
         &self,
         name: Option<&str>,
@@ -163,7 +187,8 @@ pub trait Machine {
         body: Box<dyn FnOnce() -> TaskEnd>,
         place: Place,
     ) -> io::Result<TaskId>;
-    /// Waits until a task has ended.
+    /// Waits until a task has ended. A task that is unwinding already waits here too, and is not
+    /// thrown into: a scope must not end before its threads.
     fn join(&self, task: TaskId, place: Place);
     /// Whether a task has ended. Never switches.
     fn is_finished(&self, task: TaskId) -> bool;

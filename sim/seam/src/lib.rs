@@ -1,15 +1,44 @@
 //! What a storage engine links so that one code base runs on a real machine and on a simulated one.
 //!
-//! An engine under test is ordinary, blocking, threaded Rust. It names [`disk`], and later `sync`,
-//! `cell`, `thread` and `time`, in place of the standard library's. The disk is a value that is handed
-//! in when the engine is opened.
+//! An engine under test is ordinary, blocking, threaded Rust. It names [`sync`], [`cell`], [`thread`],
+//! [`time`] and [`hint`] in place of the standard library's, which have the same shapes (cells have
+//! loom's). The disk is a value that is handed in when the engine is opened: see [`disk`].
 //!
-//! Without the feature `simulate` everything here is the real thing. With it, each call asks whether
-//! a simulated machine is current on this OS thread and, if so, becomes one of its scheduling points.
+//! # Method
+//!
+//! Without the feature `simulate` everything here is the standard library's own, re-exported. With it,
+//! each call asks whether a simulated machine is current on this OS thread. If none is, it does the
+//! real thing; if one is, the call becomes one of its scheduling points.
+//!
+//! # Invariant
+//!
+//! An engine that compiles without `simulate` and one that compiles with it are the same source: no
+//! type or macro changes its shape with the feature.
 
 #![deny(missing_docs)]
 
 pub mod assert;
+pub mod cell;
 pub mod disk;
+pub mod hint;
 #[cfg(feature = "simulate")]
 pub mod hook;
+pub mod sync;
+pub mod thread;
+pub mod time;
+mod unwind;
+
+#[cfg(feature = "simulate")]
+pub use hook::PowerOff;
+#[cfg(not(feature = "simulate"))]
+pub use std::thread_local;
+pub use unwind::{catch_unwind, foreign, work};
+
+/// What the macros of this crate expand to. No part of its interface.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(feature = "simulate")]
+    pub use linkme;
+    #[cfg(feature = "simulate")]
+    pub use std::thread_local;
+}

@@ -1,0 +1,194 @@
+//! Starting threads and waiting for their results.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::handle::Thread;
+use crate::hook::{self, Machine, PowerOff, TaskEnd, TaskId};
+
+/// How a thread is started, in the shape of [`std::thread::Builder`].
+#[derive(Debug, Default)]
+#[must_use = "must eventually spawn the thread"]
+pub struct Builder {
+    name: Option<String>,
+    stack_bytes: Option<usize>,
+}
+
+/// Owned permission to wait for a thread, in the shape of [`std::thread::JoinHandle`].
+pub struct JoinHandle<T> {
+    thread: Thread,
+    kind: Kind<T>,
+}
+
+enum Kind<T> {
+    Real(thread::JoinHandle<T>),
+    Task { id: TaskId, packet: Arc<Packet<T>> },
+}
+
+/// Starts a thread.
+///
+/// # Panics
+///
+/// When the system (or the machine) refuses; [`Builder::spawn`] returns that as an error.
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f).expect("failed to spawn thread")
+}
+
+impl Builder {
+    /// A thread without a name, with a stack of the usual size.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names the thread.
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name);
+        self
+    }
+
+    /// Sets the size of its stack in bytes.
+    pub fn stack_size(mut self, size: usize) -> Builder {
+        self.stack_bytes = Some(size);
+        self
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system (or the machine) refuses.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(machine) = hook::current() else {
+            let handle = self.std().spawn(f)?;
+            let thread = Thread::real(handle.thread().clone());
+            return Ok(JoinHandle { thread, kind: Kind::Real(handle) });
+        };
+        let packet = Arc::new(Packet::new());
+        let theirs = Arc::clone(&packet);
+        let id = self.spawn_task(machine, Box::new(move || theirs.run(f)))?;
+        Ok(JoinHandle { thread: Thread::task(machine, id), kind: Kind::Task { id, packet } })
+    }
+
+    #[track_caller]
+    pub(super) fn spawn_task(
+        &self,
+        machine: &dyn Machine,
+        body: Box<dyn FnOnce() -> TaskEnd>,
+    ) -> io::Result<TaskId> {
+        let stack_bytes = self.stack_bytes.unwrap_or(0);
+        machine.spawn(self.name.as_deref(), stack_bytes, body, Location::caller())
+    }
+
+    pub(super) fn std(self) -> thread::Builder {
+        let mut builder = thread::Builder::new();
+        if let Some(name) = self.name {
+            builder = builder.name(name);
+        }
+        if let Some(bytes) = self.stack_bytes {
+            builder = builder.stack_size(bytes);
+        }
+        builder
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits until the thread has ended, and returns its result.
+    ///
+    /// # Errors
+    ///
+    /// The payload of the thread's panic; [`PowerOff`] when the power went before it was done.
+    #[track_caller]
+    pub fn join(self) -> thread::Result<T> {
+        match self.kind {
+            Kind::Real(handle) => handle.join(),
+            Kind::Task { id, packet } => {
+                join_task(id);
+                packet.take()
+            }
+        }
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        match &self.kind {
+            Kind::Real(handle) => handle.is_finished(),
+            Kind::Task { id, .. } => is_task_finished(*id),
+        }
+    }
+
+    /// The thread.
+    #[must_use]
+    pub fn thread(&self) -> &Thread {
+        &self.thread
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("thread", &self.thread).finish_non_exhaustive()
+    }
+}
+
+/// Where a task leaves its result for whoever joins it.
+pub(super) struct Packet<T> {
+    // std's lock: it is never held across a call of the seam.
+    result: Mutex<Option<thread::Result<T>>>,
+}
+
+impl<T> Packet<T> {
+    pub(super) fn new() -> Self {
+        Packet { result: Mutex::new(None) }
+    }
+
+    /// The body of a task: runs `f`, leaves its result, and gives up its share of the packet, so that
+    /// a result which nobody will ask for is dropped here, on the task's own stack.
+    pub(super) fn run(self: Arc<Self>, f: impl FnOnce() -> T) -> TaskEnd {
+        let result = std::panic::catch_unwind(AssertUnwindSafe(f));
+        let end = match &result {
+            Ok(_) => TaskEnd::Returned,
+            Err(payload) if payload.is::<PowerOff>() => TaskEnd::PowerOff,
+            Err(_) => TaskEnd::Panicked,
+        };
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        end
+    }
+
+    /// The result of a task that has ended. One that the power ended before it began left none.
+    pub(super) fn take(&self) -> thread::Result<T> {
+        let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.unwrap_or_else(|| Err(Box::new(PowerOff) as Box<dyn Any + Send>))
+    }
+}
+
+#[track_caller]
+pub(super) fn join_task(id: TaskId) {
+    on_machine(id).join(id, Location::caller());
+}
+
+#[track_caller]
+pub(super) fn is_task_finished(id: TaskId) -> bool {
+    on_machine(id).is_finished(id)
+}
+
+#[track_caller]
+fn on_machine(id: TaskId) -> &'static dyn Machine {
+    match hook::current() {
+        Some(machine) => machine,
+        None => panic!("task {id} of a simulated machine is waited for outside it"),
+    }
+}
