@@ -197,11 +197,6 @@ impl Connection {
         if code == ffi::SQLITE_OK { Ok(()) } else { Err(Error::of_code(code)) }
     }
 
-    /// The connection's handle.
-    pub(crate) fn db(&self) -> *mut ffi::sqlite3 {
-        self.db
-    }
-
     /// `Ok`, or the error that SQLite keeps for the call that returned `code`.
     pub(crate) fn check(&self, code: c_int) -> Result<(), Error> {
         if code == ffi::SQLITE_OK { Ok(()) } else { Err(self.error()) }

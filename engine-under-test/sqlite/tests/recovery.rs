@@ -1,0 +1,115 @@
+//! What a database is after its process or the power has gone, against what its settings promise.
+
+mod support;
+
+use std::sync::Arc;
+
+use falconry_sqlite::{Contract, JournalMode, Settings, Synchronous, Words, contract};
+
+use support::memory::MemoryDisk;
+use support::{assert_sound, in_mode, journal_modes, keys, open, put};
+
+/// Commits pairs 0, 1, …; after each commit the power goes, and what is left is shown to `judge` with
+/// the number of commits.
+fn cut_after_each_commit(settings: &Settings, mut judge: impl FnMut(usize, Vec<i64>)) {
+    let disk = MemoryDisk::new();
+    let connection = open(Arc::new(disk.clone()), settings).unwrap();
+    for key in 0..20 {
+        put(&connection, key).unwrap();
+        let recovered = open(Arc::new(disk.power_loss()), settings).unwrap();
+        assert_sound(&recovered);
+        judge(key as usize + 1, keys(&recovered).unwrap());
+    }
+}
+
+fn is_prefix(keys: &[i64]) -> bool {
+    keys.iter().enumerate().all(|(index, key)| *key == index as i64)
+}
+
+#[test]
+fn durable_settings_keep_every_commit_over_a_power_loss() {
+    let mut tried = 0;
+    for mode in journal_modes() {
+        for (_, synchronous) in Synchronous::ALL {
+            let settings = Settings { synchronous: *synchronous, ..in_mode(mode) };
+            if contract(&settings) != Contract::Durable {
+                continue;
+            }
+            tried += 1;
+            cut_after_each_commit(&settings, |commits, keys| {
+                assert!(is_prefix(&keys) && keys.len() == commits, "{settings:?}: {keys:?}");
+            });
+        }
+    }
+    assert_eq!(tried, 7);
+}
+
+#[test]
+fn a_removal_that_is_undone_takes_the_last_commit_and_no_more() {
+    let settings = in_mode(JournalMode::Delete);
+    assert_eq!(contract(&settings), Contract::AllButLast);
+    cut_after_each_commit(&settings, |commits, keys| {
+        assert!(is_prefix(&keys));
+        assert_eq!(keys.len(), commits - 1, "the journal came back and undid the last commit");
+    });
+}
+
+#[test]
+fn a_log_that_is_not_synced_loses_a_suffix_up_to_the_checkpoint() {
+    let settings = Settings {
+        synchronous: Synchronous::Normal,
+        wal_autocheckpoint: 10,
+        ..in_mode(JournalMode::Wal)
+    };
+    assert_eq!(contract(&settings), Contract::Prefix);
+    let mut lengths = Vec::new();
+    cut_after_each_commit(&settings, |_, keys| {
+        assert!(is_prefix(&keys));
+        lengths.push(keys.len());
+    });
+    assert!(lengths.is_sorted(), "what was checkpointed stays: {lengths:?}");
+    assert_eq!(lengths[0], 0, "the first commit was in the log alone");
+    assert!(lengths[19] > 0, "a checkpoint made commits durable");
+}
+
+#[test]
+fn a_process_crash_loses_nothing_under_any_settings() {
+    for mode in journal_modes() {
+        for (_, synchronous) in Synchronous::ALL {
+            let settings = Settings { synchronous: *synchronous, ..in_mode(mode) };
+            let disk = MemoryDisk::new();
+            let connection = open(Arc::new(disk.clone()), &settings).unwrap();
+            for key in 0..20 {
+                put(&connection, key).unwrap();
+            }
+            // A transaction that has spilled to the disk is under way.
+            connection.execute("PRAGMA cache_size = 1; BEGIN").unwrap();
+            for key in 20..200 {
+                put(&connection, key).unwrap();
+            }
+            let restarted = open(Arc::new(disk.process_crash()), &settings).unwrap();
+            assert_sound(&restarted);
+            assert_eq!(keys(&restarted).unwrap(), (0..20).collect::<Vec<_>>(), "{settings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hot_journal_is_rolled_back() {
+    let disk = MemoryDisk::new();
+    let settings = Settings { cache_size: 1, page_size: 512, ..in_mode(JournalMode::Delete) };
+    let connection = open(Arc::new(disk.clone()), &settings).unwrap();
+    put(&connection, 0).unwrap();
+    connection.execute("BEGIN").unwrap();
+    for key in 1..300 {
+        put(&connection, key).unwrap();
+    }
+    for crashed in [disk.process_crash(), disk.power_loss()] {
+        let names = crashed.names();
+        assert!(names.contains(&"bank.db-journal".into()), "there is a journal among {names:?}");
+        let recovered = open(Arc::new(crashed.clone()), &settings).unwrap();
+        assert_eq!(keys(&recovered).unwrap(), [0]);
+        assert_sound(&recovered);
+        assert!(!crashed.names().contains(&"bank.db-journal".into()), "it was rolled back");
+    }
+}
