@@ -4,8 +4,10 @@
 
 use std::ffi::c_int;
 use std::ptr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use falconry_seam::time::SystemTime;
+use falconry_seam::{foreign, thread};
 use libsqlite3_sys as ffi;
 
 /// Milliseconds from noon on the day of the Julian epoch to the beginning of 1970, from which SQLite
@@ -47,7 +49,7 @@ pub(crate) fn fill_random(bytes: &mut [u8]) {
 
 /// Sleeps.
 pub(crate) fn sleep_us(microseconds: u64) {
-    std::thread::sleep(Duration::from_micros(microseconds));
+    thread::sleep(Duration::from_micros(microseconds));
 }
 
 /// The wall clock as SQLite counts it, in milliseconds.
@@ -60,16 +62,27 @@ pub(crate) fn julian_ms() -> i64 {
     JULIAN_MS_1970.saturating_add(since_1970_ms)
 }
 
-/// Runs `f`, which enters C: meanwhile nobody throws a panic through this task's stack.
-pub(crate) fn foreign<R>(f: impl FnOnce() -> R) -> R {
+/// A place where another connection may come in between: on a simulated machine, where connections
+/// are tasks of one OS thread, the scheduler is asked. On a real one it decides by itself.
+pub(crate) fn point(kind: Point) {
     #[cfg(feature = "simulate")]
     if let Some(machine) = falconry_seam::hook::current() {
-        machine.enter_foreign();
-        let result = f();
-        machine.leave_foreign();
-        return result;
+        machine.point(match kind {
+            Point::Lock => falconry_seam::hook::Point::Lock,
+            Point::Memory => falconry_seam::hook::Point::Atomic,
+        });
     }
-    f()
+    #[cfg(not(feature = "simulate"))]
+    let _ = kind;
+}
+
+/// What kind of place it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Point {
+    /// A lock is about to be taken or given back.
+    Lock,
+    /// Shared memory was changed or is about to be read.
+    Memory,
 }
 
 fn fill_random_from_os(bytes: &mut [u8]) {

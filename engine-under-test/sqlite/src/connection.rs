@@ -10,9 +10,9 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_int};
 use std::ptr;
 
+use falconry_seam::foreign;
 use libsqlite3_sys as ffi;
 
-use crate::ambient::foreign;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::settings::Settings;

@@ -13,6 +13,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use libsqlite3_sys as ffi;
 
+use crate::ambient::{Point, point};
 use crate::code::{Failure, Outcome};
 use crate::open_file::OpenFile;
 
@@ -230,6 +231,7 @@ unsafe extern "C" fn shm_lock(
 
 unsafe extern "C" fn shm_barrier(_file: *mut ffi::sqlite3_file) {
     fence(Ordering::SeqCst);
+    point(Point::Memory);
 }
 
 unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, _delete: c_int) -> c_int {

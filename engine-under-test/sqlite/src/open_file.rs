@@ -18,6 +18,7 @@ use std::sync::Arc;
 use falconry_seam::disk::{File, OpenOptions};
 use libsqlite3_sys as ffi;
 
+use crate::ambient::{Point, point};
 use crate::code::{Failure, Outcome, is_read_only};
 use crate::lock::{Busy, Level, Seat};
 use crate::name;
@@ -147,6 +148,7 @@ impl OpenFile {
     pub(crate) fn lock(&mut self, wanted: c_int) -> Outcome {
         let wanted = Level::from_code(wanted).ok_or(Failure::of(ffi::SQLITE_MISUSE))?;
         let (Some(seat), Body::Disk(file)) = (&mut self.seat, &self.body) else { return Ok(()) };
+        point(Point::Lock);
         if seat.level() == Level::None && wanted != Level::None {
             self.world.hold_process_lock(&self.name, file)?;
         }
@@ -197,6 +199,7 @@ impl OpenFile {
     pub(crate) fn shm_lock(&mut self, first: usize, count: usize, flags: c_int) -> Outcome {
         let refused = Failure::of(ffi::SQLITE_IOERR_SHMLOCK);
         let Some(seat) = &mut self.shm else { return Err(refused) };
+        point(Point::Lock);
         if count == 0 || first >= LOCK_COUNT || count > LOCK_COUNT - first {
             return Err(refused);
         }

@@ -3,9 +3,9 @@
 use std::ffi::c_int;
 use std::slice;
 
+use falconry_seam::foreign;
 use libsqlite3_sys as ffi;
 
-use crate::ambient::foreign;
 use crate::connection::Connection;
 use crate::error::Error;
 

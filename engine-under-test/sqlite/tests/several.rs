@@ -3,8 +3,8 @@
 mod support;
 
 use std::sync::Arc;
-use std::thread;
 
+use falconry_seam::thread;
 use falconry_sqlite::{Connection, Environment, JournalMode, LockingMode, Settings};
 
 use support::memory::MemoryDisk;

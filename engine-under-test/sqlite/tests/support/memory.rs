@@ -6,6 +6,8 @@
 //! of its last sync. [`MemoryDisk::power_loss`] keeps what was synced and nothing else, the harshest
 //! of the outcomes that are allowed; [`MemoryDisk::process_crash`] keeps everything but locks.
 
+#![expect(clippy::disallowed_types, reason = "this disk is for the threads of a real machine")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
