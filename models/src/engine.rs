@@ -22,7 +22,9 @@ use falconry_sim::fault::{Fault, FaultSet};
 
 use crate::run::CaseError;
 
+mod canary;
 mod draw;
+mod redb;
 mod registry;
 
 pub use draw::{Settings, SettingsDraw};
