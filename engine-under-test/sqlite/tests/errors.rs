@@ -6,6 +6,12 @@
 //! from then on. Whatever happens, what was acknowledged must be there when the faults are over, and
 //! nothing that was never tried.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stands outside of the run"
+)]
+
 mod support;
 
 use std::sync::Arc;

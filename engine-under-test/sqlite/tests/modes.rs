@@ -1,5 +1,11 @@
 //! Each journal mode, locking mode and page size, by itself and across a restart.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stands outside of the run"
+)]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,11 @@
 //! What a database is after its process or the power has gone, against what its settings promise.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stands outside of the run"
+)]
+
 mod support;
 
 use std::sync::Arc;

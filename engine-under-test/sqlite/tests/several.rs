@@ -1,5 +1,11 @@
 //! Several connections to one database, on threads of the operating system.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stands outside of the run"
+)]
+
 mod support;
 
 use std::sync::Arc;

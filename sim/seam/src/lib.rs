@@ -23,8 +23,19 @@ pub mod disk;
 pub mod hint;
 #[cfg(feature = "simulate")]
 pub mod hook;
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the real side, for a call without a machine"
+)]
 pub mod sync;
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the real side, for a call without a machine"
+)]
 pub mod thread;
+#[allow(clippy::disallowed_methods, reason = "the real side, for a call without a machine")]
 pub mod time;
 mod unwind;
 
