@@ -2,8 +2,6 @@
 //!
 //! On a simulated machine all of it is the machine's, so that a run depends on nothing else.
 
-#![allow(clippy::disallowed_methods, reason = "the real side, for a call without a machine")]
-
 use std::ffi::c_int;
 use std::ptr;
 use std::time::Duration;
