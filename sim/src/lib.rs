@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod choice;
+pub mod disk;
 pub mod env;
 pub mod fault;
 pub mod io;

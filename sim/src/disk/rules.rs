@@ -1,0 +1,259 @@
+//! Repairs the picture of a power loss: what the file system keeps in order, and what is excluded.
+//!
+//! # Method
+//!
+//! Choices are made first and freely. Then, in this order: names that must survive; data that a
+//! surviving rename wrote before it; where there is an order of writes, everything after the first
+//! loss is lost; data behind a cut that did not survive is lost; whole writes, where tearing is
+//! excluded; lengths and data that must go together.
+//!
+//! # Invariant
+//!
+//! Nothing here makes a choice, so admitting or excluding a fault moves none.
+
+use std::collections::BTreeMap;
+
+use super::names::Change;
+use super::pages::PAGE_BYTES;
+use super::platter::FileId;
+use super::policy::Fate;
+use super::preset::{DataOrder, FsRules, SizeRule};
+use super::settle::Settlement;
+use crate::fault::{Fault, Faults};
+
+impl Settlement {
+    pub(super) fn repair(&mut self, fs: &FsRules, faults: &Faults) {
+        let admitted = |fault| faults.rate_ppm(fault) > 0;
+        self.keep_names(fs, admitted(Fault::DirentLost), admitted(Fault::RenameUndone));
+        self.replace_fates(admitted(Fault::GarbageSector), admitted(Fault::SubSectorTear));
+        let written = self.written_before_rename(fs);
+        self.keep_written(&written);
+
+        match fs.data {
+            DataOrder::Prefix => self.cut_everything(),
+            DataOrder::FilePrefix => self.cut_files(&written),
+            DataOrder::Any => {}
+        }
+        if fs.cut_orders_data {
+            self.lose_behind_cuts();
+        }
+        if !admitted(Fault::TornWrite) {
+            self.make_whole();
+        }
+        if !admitted(Fault::LostWrite) {
+            self.bring_back();
+        }
+        if !admitted(Fault::ReorderedWrites) {
+            self.cut_writes(&written);
+        }
+        if !admitted(Fault::DataWithoutSize) {
+            self.extend_sizes();
+        }
+        if fs.size == SizeRule::DataFirst || !admitted(Fault::SizeWithoutData) {
+            self.keep_below_sizes();
+        } else if fs.size == SizeRule::Zeros {
+            self.no_garbage_below_sizes();
+        }
+    }
+
+    /// Names whose loss is excluded survive; where names are in order, so do those before them.
+    fn keep_names(&mut self, fs: &FsRules, lost: bool, undone: bool) {
+        let must = |change: &Change| match change {
+            Change::Rename { .. } => !undone,
+            _ => !lost,
+        };
+        if fs.names_in_order {
+            let last = self.names.iter().rposition(|(name, _)| must(&name.change));
+            for (_, survives) in self.names.iter_mut().take(last.map_or(0, |last| last + 1)) {
+                *survives = true;
+            }
+        } else {
+            for (name, survives) in &mut self.names {
+                *survives |= must(&name.change);
+            }
+        }
+    }
+
+    fn replace_fates(&mut self, garbage: bool, tear: bool) {
+        for unit in &mut self.units {
+            unit.fate = match unit.fate {
+                Fate::Zeros | Fate::Garbage if !garbage => Fate::Old,
+                Fate::Prefix if !tear => Fate::Old,
+                fate => fate,
+            };
+        }
+    }
+
+    /// For each file, up to where a surviving rename over another file wrote its data.
+    fn written_before_rename(&self, fs: &FsRules) -> BTreeMap<FileId, u64> {
+        let mut written = BTreeMap::new();
+        for (name, survives) in &self.names {
+            if let Change::Rename { node, over: true, .. } = name.change
+                && *survives
+                && fs.rename_writes_data
+            {
+                written.insert(node, name.seq);
+            }
+        }
+        written
+    }
+
+    fn keep_written(&mut self, written: &BTreeMap<FileId, u64>) {
+        for (file, upto) in written {
+            if let Some(sizes) = self.sizes.get_mut(file) {
+                let before = sizes.all.iter().filter(|size| size.seq < *upto).count();
+                sizes.kept = sizes.kept.max(before);
+            }
+            for call in self.calls.iter().filter(|call| call.file == *file) {
+                if call.first_seq < *upto {
+                    self.units[call.units.clone()].iter_mut().for_each(|u| u.fate = Fate::New);
+                }
+            }
+        }
+    }
+
+    /// Order of the first write or length that is lost, of `file` or of all files.
+    fn first_loss(&self, file: Option<FileId>) -> u64 {
+        let mine = |other: FileId| file.is_none_or(|file| file == other);
+        let writes = self.calls.iter().filter(|call| mine(call.file)).filter(|call| {
+            self.units[call.units.clone()].iter().any(|unit| unit.fate != Fate::New)
+        });
+        let sizes = self.sizes.iter().filter(|(id, _)| mine(**id));
+        let sizes = sizes.filter_map(|(_, sizes)| sizes.all.get(sizes.kept));
+        let first_write = writes.map(|call| call.first_seq).next().unwrap_or(u64::MAX);
+        first_write.min(sizes.map(|size| size.seq).min().unwrap_or(u64::MAX))
+    }
+
+    /// Everything after `cut` is lost, of `file` or of all files; what is before it survives.
+    fn lose_after(&mut self, file: Option<FileId>, cut: u64) {
+        let mine = |other: FileId| file.is_none_or(|file| file == other);
+        for (index, call) in self.calls.iter().enumerate().filter(|(_, call)| mine(call.file)) {
+            let next = self.calls.get(index + 1).map_or(u64::MAX, |next| next.first_seq);
+            let fate = match () {
+                () if call.first_seq > cut => Fate::Old,
+                // The length of the call in which the cut lies is lost, its data may be torn.
+                () if next > cut => continue,
+                () => Fate::New,
+            };
+            self.units[call.units.clone()].iter_mut().for_each(|unit| unit.fate = fate);
+        }
+        for (_, sizes) in self.sizes.iter_mut().filter(|(id, _)| mine(**id)) {
+            sizes.kept = sizes.all.iter().filter(|size| size.seq < cut).count();
+        }
+    }
+
+    /// Data, lengths and names in one order: all is lost after the first loss.
+    fn cut_everything(&mut self) {
+        let lost_name = self.names.iter().find(|(_, survives)| !survives);
+        let cut = self.first_loss(None).min(lost_name.map_or(u64::MAX, |(name, _)| name.seq));
+        self.lose_after(None, cut);
+        for (name, survives) in &mut self.names {
+            *survives = name.seq < cut;
+        }
+    }
+
+    fn cut_files(&mut self, written: &BTreeMap<FileId, u64>) {
+        let files: Vec<FileId> = self.sizes.keys().copied().collect();
+        for file in files {
+            let upto = written.get(&file).copied().unwrap_or(0);
+            let cut = self.first_loss(Some(file)).max(upto);
+            self.lose_after(Some(file), cut);
+        }
+    }
+
+    /// No write survives a lost one before it.
+    fn cut_writes(&mut self, written: &BTreeMap<FileId, u64>) {
+        let upto = written.values().copied().max().unwrap_or(0);
+        let cut = self.first_loss(None).max(upto);
+        self.lose_after(None, cut);
+    }
+
+    /// Blocks behind the end of a file that was cut hang on the cut: without it they are lost.
+    fn lose_behind_cuts(&mut self) {
+        for call in &self.calls {
+            let sizes = &self.sizes[&call.file];
+            let mut before = sizes.len();
+            for size in &sizes.all[sizes.kept..] {
+                let cuts = size.to < before;
+                before = size.to;
+                if !cuts || size.seq > call.first_seq {
+                    continue;
+                }
+                for unit in &mut self.units[call.units.clone()] {
+                    let page = self.ops[unit.ops.start].data.page;
+                    if (page + 1) * PAGE_BYTES as u64 > size.to {
+                        unit.fate = Fate::Old;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tearing is excluded: a write has the fate of its first unit.
+    fn make_whole(&mut self) {
+        for call in &self.calls {
+            let units = &mut self.units[call.units.clone()];
+            let fate = if units[0].fate == Fate::New { Fate::New } else { Fate::Old };
+            units.iter_mut().for_each(|unit| unit.fate = fate);
+        }
+    }
+
+    /// Losing is excluded: a write of which nothing survives survives.
+    fn bring_back(&mut self) {
+        for call in &self.calls {
+            let units = &mut self.units[call.units.clone()];
+            if units.iter().all(|unit| unit.fate == Fate::Old) {
+                units.iter_mut().for_each(|unit| unit.fate = Fate::New);
+            }
+        }
+    }
+
+    /// Data without its length is excluded: the lengths of writes that survive do too.
+    fn extend_sizes(&mut self) {
+        for call in &self.calls {
+            let units = &self.units[call.units.clone()];
+            let last = units.iter().rfind(|unit| unit.fate != Fate::Old);
+            let Some(last) = last else { continue };
+            let last_seq = self.ops[last.ops.end - 1].seq;
+            let sizes = self.sizes.get_mut(&call.file).expect("a file with writes has lengths");
+            let until = sizes.all.iter().position(|size| size.seq > last_seq);
+            // The length of a call stands right behind its data.
+            let own = until.filter(|index| {
+                let next = self.ops.iter().find(|op| op.seq > last_seq && op.file == call.file);
+                next.is_none_or(|next| sizes.all[*index].seq < next.seq)
+            });
+            if let Some(own) = own {
+                sizes.kept = sizes.kept.max(own + 1);
+            }
+        }
+    }
+
+    /// What stands below a surviving length survives with it.
+    fn keep_below_sizes(&mut self) {
+        for call in &self.calls {
+            let sizes = &self.sizes[&call.file];
+            let (Some(seq), base) = (sizes.kept_seq(), sizes.base()) else { continue };
+            for unit in &mut self.units[call.units.clone()] {
+                let op = &self.ops[unit.ops.end - 1];
+                let end = (op.data.page + 1) * PAGE_BYTES as u64;
+                if op.seq < seq && end > base {
+                    unit.fate = Fate::New;
+                }
+            }
+        }
+    }
+
+    /// Below a surviving length there are new bytes or zeros.
+    fn no_garbage_below_sizes(&mut self) {
+        for call in &self.calls {
+            let base = self.sizes[&call.file].base();
+            for unit in &mut self.units[call.units.clone()] {
+                let op = &self.ops[unit.ops.end - 1];
+                let beyond = (op.data.page + 1) * PAGE_BYTES as u64 > base;
+                if beyond && matches!(unit.fate, Fate::Garbage | Fate::Prefix) {
+                    unit.fate = Fate::Old;
+                }
+            }
+        }
+    }
+}
