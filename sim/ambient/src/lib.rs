@@ -48,6 +48,17 @@ pub fn prime() {
     black_box(std::hash::RandomState::new());
 }
 
+/// Leaves the futex calls of this OS thread to the kernel even on a machine, or takes them back.
+///
+/// For showing what happens without this crate: a task that waits in a standard lock blocks the OS
+/// thread, and with it the task that would give the lock back.
+pub fn leave_futexes_to_kernel(leave: bool) {
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    linux::leave_to_kernel(leave);
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = leave;
+}
+
 /// Whether the standard library and C code of this program really reach the symbols of this crate.
 ///
 /// # Method

@@ -131,6 +131,19 @@ fn other_calls_and_operations_go_to_the_kernel() {
 }
 
 #[test]
+fn futexes_can_be_left_to_the_kernel() {
+    on_machine(1, no_wait, |machine| {
+        let soon = Some(timespec { tv_sec: 0, tv_nsec: 1_000 });
+        falconry_ambient::leave_futexes_to_kernel(true);
+        assert_eq!(futex(&7, libc::FUTEX_WAIT | PRIVATE, 7, soon, 0), Err(libc::ETIMEDOUT));
+        assert_eq!(futex(&7, libc::FUTEX_WAKE | PRIVATE, 1, None, 0), Ok(0));
+        assert!(machine.waits.borrow().is_empty() && machine.wakes.borrow().is_empty());
+        falconry_ambient::leave_futexes_to_kernel(false);
+        assert_eq!(futex(&7, libc::FUTEX_WAKE | PRIVATE, 1, None, 0), Ok(1));
+    });
+}
+
+#[test]
 fn randomness_and_times_by_every_name() {
     falconry_ambient::install();
     on_machine(3, no_wait, |machine| {

@@ -11,6 +11,7 @@
 //! No wake is lost: where a bit set would choose among waiters, all are woken, which every user of a
 //! futex must bear.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use falconry_seam::hook::{Clock, Machine, Wake};
@@ -22,14 +23,26 @@ use super::kernel::{Arguments, fail};
 /// Which waiters a wake is for, and which wakes a waiter listens to.
 const MATCH_ANY: u32 = libc::FUTEX_BITSET_MATCH_ANY as u32;
 
-/// Serves a futex call on `machine`, or declines an operation that only the kernel knows (requeueing,
-/// priority inheritance).
+thread_local! {
+    static LEFT_TO_KERNEL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Leaves the futex calls of this OS thread to the kernel, or takes them back.
+pub(crate) fn leave_to_kernel(leave: bool) {
+    LEFT_TO_KERNEL.set(leave);
+}
+
+/// Serves a futex call on `machine`, or declines it: all of them while they are left to the kernel, and
+/// operations that only the kernel knows (requeueing, priority inheritance).
 ///
 /// # Safety
 ///
 /// As the system call, but for one thing: an address that is not mapped is a fault of the program, not
 /// `EFAULT`.
 pub(crate) unsafe fn serve(machine: &dyn Machine, arguments: Arguments) -> Option<c_long> {
+    if LEFT_TO_KERNEL.get() {
+        return None;
+    }
     let [address, operation, value, timeout, _, bits] = arguments;
     let operation = operation as c_int;
     let on_wall_clock = operation & libc::FUTEX_CLOCK_REALTIME != 0;

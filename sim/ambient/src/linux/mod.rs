@@ -6,4 +6,5 @@ mod kernel;
 pub(crate) mod probe;
 mod symbols;
 
+pub(crate) use futex::leave_to_kernel;
 pub(crate) use symbols::keep;
