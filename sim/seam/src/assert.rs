@@ -74,7 +74,7 @@ pub fn always(site: &'static Site, holds: bool, detail: fmt::Arguments<'_>) {
         machine.assertion(site, holds, detail);
     }
     if !holds {
-        panic!("always {:?} does not hold{detail}", site.name);
+        panic!("always {:?} does not hold{}", site.name, Appended(detail));
     }
 }
 
@@ -87,7 +87,7 @@ pub fn unreachable(site: &'static Site, detail: fmt::Arguments<'_>) -> ! {
     if let Some(machine) = hook::current() {
         machine.assertion(site, false, detail);
     }
-    panic!("unreachable {:?} is reached{detail}", site.name);
+    panic!("unreachable {:?} is reached{}", site.name, Appended(detail));
 }
 
 /// An evaluation of `sometimes!` or `reachable!`.
@@ -122,4 +122,15 @@ pub fn planted(bug: impl FnOnce() -> &'static str) -> bool {
 #[inline(always)]
 pub fn unused<T>(_: impl FnOnce() -> T) -> bool {
     false
+}
+
+/// A detail behind a sentence, if there is one.
+#[cfg(feature = "simulate")]
+struct Appended<'a>(fmt::Arguments<'a>);
+
+#[cfg(feature = "simulate")]
+impl fmt::Display for Appended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.as_str() == Some("") { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
 }

@@ -34,7 +34,7 @@ macro_rules! always {
         $crate::assert::always(
             $crate::__site!(Always, $name),
             $condition,
-            ::core::format_args!(::core::concat!(": ", $format) $($arguments)*),
+            ::core::format_args!($format $($arguments)*),
         )
     };
 }
@@ -74,7 +74,7 @@ macro_rules! unreachable {
     ($name:expr, $format:literal $($arguments:tt)*) => {
         $crate::assert::unreachable(
             $crate::__site!(Unreachable, $name),
-            ::core::format_args!(::core::concat!(": ", $format) $($arguments)*),
+            ::core::format_args!($format $($arguments)*),
         )
     };
 }
