@@ -26,6 +26,7 @@ mod canary;
 mod draw;
 mod redb;
 mod registry;
+mod sqlite;
 
 pub use draw::{Settings, SettingsDraw};
 pub use registry::{MACHINE, built_in, find, names};

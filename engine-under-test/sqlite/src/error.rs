@@ -66,7 +66,8 @@ impl Error {
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self.primary_code() {
-            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => ErrorKind::Busy,
+            // The last one: a race for the log's index that went on for too long.
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => ErrorKind::Busy,
             ffi::SQLITE_FULL => ErrorKind::Full,
             ffi::SQLITE_IOERR => ErrorKind::Io,
             ffi::SQLITE_CANTOPEN => ErrorKind::CannotOpen,
@@ -104,6 +105,10 @@ impl Error {
         // SAFETY: as the caller promises; the message is copied before the next call.
         let (code, words) =
             unsafe { (ffi::sqlite3_extended_errcode(db), CStr::from_ptr(ffi::sqlite3_errmsg(db))) };
+        // Other failures do not come from the disk, whose last error may be an old one.
+        let of_disk =
+            matches!(code & 0xff, ffi::SQLITE_IOERR | ffi::SQLITE_FULL | ffi::SQLITE_CANTOPEN);
+        let errno = if of_disk { errno } else { 0 };
         Error { code, errno, message: words.to_string_lossy().into_owned() }
     }
 }
