@@ -2,7 +2,11 @@
 
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod engine;
 pub mod oracle;
+pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod store;
+pub mod swarm;

@@ -1,0 +1,161 @@
+//! What the flags of a case mean: which engines and scenarios, with what.
+
+use std::collections::BTreeSet;
+
+use super::config::Config;
+use super::exit::Stop;
+use super::typed::CaseFlags;
+use super::values::nearest;
+use crate::run::{Case, CaseError, check_case};
+use crate::{engine, scenario};
+
+/// The engine with the known bug.
+pub const CANARY: &str = "canary";
+
+/// The scenario in which every swarm convicts the canary.
+const CANARY_SCENARIO: &str = "kv/ledger";
+
+/// The choice that flags, environment and config file make together.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The engine, if one was named.
+    pub engine: Option<String>,
+    /// What names the scenarios, if anything does.
+    pub scenario: Option<String>,
+    /// The rest of the case; its engine, scenario and seed say nothing.
+    template: Case,
+}
+
+impl Choice {
+    /// What was typed goes before what the config file says.
+    pub fn new(flags: &CaseFlags, config: &Config) -> Choice {
+        let template = Case {
+            engine: String::new(),
+            scenario: String::new(),
+            seed: 0,
+            faults: flags.faults.or(config.faults).unwrap_or_default(),
+            fault_ppm: flags.fault.iter().map(|rate| (rate.fault, rate.ppm)).collect(),
+            beyond_budget: flags.beyond_budget,
+            break_sync: flags.break_sync,
+            planted: flags.plant.clone(),
+            settings: flags.set.iter().map(|set| (set.name.clone(), set.value.clone())).collect(),
+        };
+        Choice {
+            engine: flags.engine.clone().or_else(|| config.engine.clone()),
+            scenario: flags.scenario.clone().or_else(|| config.scenario.clone()),
+            template,
+        }
+    }
+
+    /// The cases that are meant: all engines, unless one was named, in each of the scenarios that take
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Names what does not exist, and what there is.
+    pub fn cases(&self) -> Result<Vec<Case>, Stop> {
+        let engines = match &self.engine {
+            Some(name) => vec![known_engine(name)?],
+            None => engine::names().into_iter().map(String::from).collect(),
+        };
+        let scenarios = self.scenarios()?;
+        let mut cases = Vec::new();
+        for engine in &engines {
+            for name in &scenarios {
+                let admits = scenario::find(name).map_err(unusable)?.admits(engine);
+                if admits {
+                    let (engine, scenario) = (engine.clone(), name.clone());
+                    cases.push(Case { engine, scenario, ..self.template.clone() });
+                }
+            }
+        }
+        if cases.is_empty() {
+            return Err(Stop::Usage(format!(
+                "scenario '{}' is not meant for engine '{}'; `scenario list` shows what is",
+                self.scenario.as_deref().unwrap_or("all"),
+                self.engine.as_deref().unwrap_or("all"),
+            )));
+        }
+        for case in &cases {
+            check_case(case).map_err(unusable)?;
+        }
+        Ok(cases)
+    }
+
+    /// The one case that is meant, with this seed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Choice::cases`], and when several are meant.
+    pub fn only_case(&self, seed: u64) -> Result<Case, Stop> {
+        let cases = self.cases()?;
+        match &cases[..] {
+            [case] => Ok(Case { seed, ..case.clone() }),
+            several => {
+                let engines: BTreeSet<&str> = several.iter().map(|case| &*case.engine).collect();
+                let scenarios: BTreeSet<&str> =
+                    several.iter().map(|case| &*case.scenario).collect();
+                let mut wanted = Vec::new();
+                if engines.len() > 1 {
+                    wanted.push(format!("--engine, one of {}", joined(engines)));
+                }
+                if scenarios.len() > 1 {
+                    wanted.push(format!("--scenario, one of {}", joined(scenarios)));
+                }
+                Err(Stop::Usage(format!("say which is meant with {}", wanted.join(", and "))))
+            }
+        }
+    }
+
+    fn scenarios(&self) -> Result<Vec<String>, Stop> {
+        let names = || scenario::list().iter().map(|scenario| scenario.name);
+        let Some(word) = &self.scenario else { return Ok(names().map(String::from).collect()) };
+        let group = format!("{word}/");
+        let of_group: Vec<String> =
+            names().filter(|name| name.starts_with(&group)).map(String::from).collect();
+        if !of_group.is_empty() {
+            return Ok(of_group);
+        }
+        match scenario::find(word) {
+            Ok(_) => Ok(vec![word.clone()]),
+            Err(error @ CaseError::UnknownScenario { .. }) => {
+                let guess = nearest(word, names());
+                let guess =
+                    guess.map_or(String::new(), |guess| format!("; did you mean '{guess}'?"));
+                Err(Stop::Usage(format!("{error}{guess}")))
+            }
+            Err(error) => Err(unusable(error)),
+        }
+    }
+}
+
+fn known_engine(name: &str) -> Result<String, Stop> {
+    if name != engine::MACHINE {
+        engine::find(name).map_err(unusable)?;
+    }
+    Ok(name.into())
+}
+
+fn joined(names: BTreeSet<&str>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A case that cannot be run.
+pub fn unusable(error: CaseError) -> Stop {
+    Stop::Usage(error.to_string())
+}
+
+/// The canary's case, as every swarm runs it.
+pub fn canary() -> Case {
+    Case {
+        engine: CANARY.into(),
+        scenario: CANARY_SCENARIO.into(),
+        seed: 0,
+        faults: Default::default(),
+        fault_ppm: Vec::new(),
+        beyond_budget: false,
+        break_sync: false,
+        planted: Vec::new(),
+        settings: Vec::new(),
+    }
+}

@@ -1,0 +1,72 @@
+//! What every verb knows: how to speak, what the config file says, where results are.
+
+use std::path::PathBuf;
+
+use super::command::{Caller, Form};
+use super::config::Config;
+use super::exit::Stop;
+use super::output::Output;
+use super::revision::revision;
+use super::typed::{Color, OutputFlags, StoreFlags};
+use crate::store::{Store, StoreError};
+
+/// Where results are without another word.
+const STORE: &str = "target/falconry/results.sqlite";
+
+/// One call of the program.
+pub struct Session {
+    /// Where text goes.
+    pub output: Output,
+    /// What the config file says.
+    pub config: Config,
+    /// Who reads the commands that are printed.
+    pub caller: Caller,
+    /// What is run.
+    pub revision: String,
+}
+
+impl Session {
+    /// Reads the config file and settles colour and progress.
+    ///
+    /// # Errors
+    ///
+    /// As the config file cannot be used.
+    pub fn new(flags: &OutputFlags) -> Result<Session, Stop> {
+        let folder = std::env::current_dir()
+            .map_err(|e| Stop::Usage(format!("the current folder cannot be used: {e}")))?;
+        let config = Config::find(&folder)?;
+        match flags.color.or(config.color).unwrap_or(Color::Auto) {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+        let output = Output {
+            json: flags.json,
+            quiet: flags.quiet,
+            verbose: flags.verbose,
+            progress: flags.progress.or(config.progress).unwrap_or_default(),
+        };
+        let told = std::env::var_os("FALCONRY_FAULTS").is_some() || config.faults.is_some();
+        let caller = Caller { form: Form::of_this_process(), says_faults: told };
+        Ok(Session { output, config, caller, revision: revision() })
+    }
+
+    /// Where the results file is.
+    pub fn store_path(&self, flags: &StoreFlags) -> PathBuf {
+        let chosen = flags.store.clone().or_else(|| self.config.store.clone());
+        chosen.unwrap_or_else(|| STORE.into())
+    }
+
+    /// Opens the results file to write to it; what is wrong with it is said at once, and the work goes
+    /// on without it.
+    pub fn store(&self, flags: &StoreFlags) -> Option<Store> {
+        let store = Store::open(&self.store_path(flags));
+        store.map_err(|error| self.complain_of(&error)).ok()
+    }
+
+    /// Says what is wrong with the results.
+    pub fn complain_of(&self, error: &StoreError) {
+        self.output.complain(&format!("{error}; findings are printed and not kept"));
+    }
+}

@@ -1,0 +1,286 @@
+//! What was typed: one table for arguments and environment, and for help, completions and man page.
+//!
+//! Nothing is looked up or decided here; `meant` does that.
+
+use std::path::PathBuf;
+
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use super::command::profile_name;
+use super::output::ProgressStyle;
+use super::values::{FaultRate, Partition, Seed, SeedRange, Setting, Span};
+use crate::run::Profile;
+
+/// Runs storage engines on a simulated machine whose disk, clock, scheduler and power obey one seed.
+#[derive(Debug, Parser)]
+#[command(name = "falconry", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit codes: 0 nothing found, 1 a property was violated, 2 unusable arguments, 3 inconclusive,
+4 no seed was run, 5 nondeterminism, 70 a bug of the testbed, 75 results cannot be read or written,
+130 interrupted.")]
+pub struct Typed {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// How to say it.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// Flags of every verb.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputFlags {
+    /// JSON Lines on stdout, each with "type" and "v"
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<Color>,
+    /// How to show progress
+    #[arg(long, global = true, value_name = "STYLE")]
+    pub progress: Option<ProgressStyle>,
+    /// Results only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More detail
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR says otherwise.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+const PROFILES: [Profile; 4] =
+    [Profile::None, Profile::Realistic, Profile::Accelerated, Profile::Hostile];
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run seeds of one engine and scenario
+    Run(Run),
+    /// Run many seeds on all cores
+    Swarm(Swarm),
+    /// Run one seed or recording again, with its full trace
+    Replay(Replay),
+    /// Run each seed twice and compare event by event
+    Check(Check),
+    /// Show the scenarios, or write a new one
+    #[command(subcommand)]
+    Scenario(Scenario),
+    /// Show the faults of the simulated machine
+    #[command(subcommand)]
+    Fault(FaultVerb),
+    /// Show what was found, by signature
+    #[command(subcommand)]
+    Findings(Findings),
+    /// Show the report of a failure
+    Report(Report),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages
+    Man {
+        /// The folder they go to; it is made if it is not there
+        dir: PathBuf,
+    },
+    /// Take seeds from stdin and report on stdout, as a child of a swarm
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Flags that choose and change a run.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "What runs")]
+pub struct CaseFlags {
+    /// The engine
+    #[arg(long, value_name = "NAME", env = "FALCONRY_ENGINE", hide_env_values = true)]
+    pub engine: Option<String>,
+    /// The scenario: GROUP/NAME, a whole GROUP, or the path of a TOML file
+    #[arg(long, value_name = "SCENARIO", env = "FALCONRY_SCENARIO", hide_env_values = true)]
+    pub scenario: Option<String>,
+    /// Where the rates of faults come from [default: accelerated]
+    #[arg(long, value_name = "PROFILE", env = "FALCONRY_FAULTS", hide_env_values = true)]
+    #[arg(value_parser = profiles())]
+    pub faults: Option<Profile>,
+    /// The rate of one fault in millionths of its decisions; 0 switches it off
+    #[arg(long, value_name = "NAME=PPM", env = "FALCONRY_FAULT", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub fault: Vec<FaultRate>,
+    /// Admit faults that the engine does not claim to survive
+    #[arg(long, env = "FALCONRY_BEYOND_BUDGET", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub beyond_budget: bool,
+    /// Swallow every sync: the engine must then be convicted
+    #[arg(long, env = "FALCONRY_BREAK_SYNC", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub break_sync: bool,
+    /// Switch a known bug of the engine on
+    #[arg(long, value_name = "BUG", env = "FALCONRY_PLANT", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub plant: Vec<String>,
+    /// Fix a setting that would be drawn otherwise
+    #[arg(long, value_name = "NAME=VALUE", env = "FALCONRY_SET", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub set: Vec<Setting>,
+}
+
+/// Where results are kept.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Results")]
+pub struct StoreFlags {
+    /// The results file [default: target/falconry/results.sqlite]
+    #[arg(long, value_name = "PATH", env = "FALCONRY_STORE", hide_env_values = true)]
+    pub store: Option<PathBuf>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The seeds; none given: one at random, printed first
+    #[arg(value_name = "SEED", env = "FALCONRY_SEED", hide_env_values = true)]
+    #[arg(value_delimiter = ',')]
+    pub seeds: Vec<Seed>,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `swarm`.
+#[derive(Debug, Args)]
+pub struct Swarm {
+    /// The seeds of each engine and scenario, as 0..1M
+    #[arg(long, value_name = "A..B", env = "FALCONRY_SEEDS", hide_env_values = true)]
+    pub seeds: Option<SeedRange>,
+    /// How long, shared evenly by engines and scenarios [default: 60s, unless --seeds is given]
+    #[arg(long = "for", value_name = "TIME", env = "FALCONRY_FOR", hide_env_values = true)]
+    pub duration: Option<Span>,
+    /// How many workers [default: one a core]
+    #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Stop after this many different findings
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub fail_fast: Option<u32>,
+    /// Run only slice m of n, for several machines
+    #[arg(long, value_name = "m/n", env = "FALCONRY_PARTITION", hide_env_values = true)]
+    pub partition: Option<Partition>,
+    /// Go on where the last swarm of the same plan stopped
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A seed, the file of a recording, or `latest`
+    #[arg(value_name = "SEED|FILE|latest")]
+    pub what: String,
+    /// Stop at this step and show what led there
+    #[arg(long, value_name = "N")]
+    pub step: Option<Seed>,
+    /// Write what the disk holds at the end into this folder, as real files
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The seeds of each engine and scenario
+    #[arg(long, value_name = "A..B", env = "FALCONRY_SEEDS", hide_env_values = true)]
+    #[arg(default_value = "0..100")]
+    pub seeds: SeedRange,
+    /// How many workers [default: one a core]
+    #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Run only slice m of n, for several machines
+    #[arg(long, value_name = "m/n", env = "FALCONRY_PARTITION", hide_env_values = true)]
+    pub partition: Option<Partition>,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// A seed, the file of a recording, or `latest`
+    #[arg(value_name = "SEED|FILE|latest")]
+    pub what: String,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `scenario`.
+#[derive(Debug, Subcommand)]
+pub enum Scenario {
+    /// One line for each
+    List,
+    /// The text of one
+    Show {
+        /// GROUP/NAME
+        name: String,
+    },
+    /// Print a commented scenario to start from
+    New,
+}
+
+/// `fault`.
+#[derive(Debug, Subcommand)]
+pub enum FaultVerb {
+    /// One line for each
+    List,
+}
+
+/// `findings`.
+#[derive(Debug, Subcommand)]
+pub enum Findings {
+    /// One line for each signature
+    List {
+        #[command(flatten)]
+        store: StoreFlags,
+    },
+    /// The newest report of one signature
+    Show {
+        /// The signature, as `findings list` prints it
+        signature: String,
+        #[command(flatten)]
+        store: StoreFlags,
+    },
+}
+
+/// The profiles by their names.
+fn profiles() -> impl TypedValueParser<Value = Profile> {
+    let names = PossibleValuesParser::new(PROFILES.map(profile_name));
+    names.map(|name| {
+        let named = PROFILES.into_iter().find(|profile| profile_name(*profile) == name);
+        named.expect("the parser takes these names only")
+    })
+}

@@ -1,0 +1,256 @@
+//! The report as text.
+
+use falconry_sim::trace::Event;
+
+use super::bytes;
+use super::events::{Lanes, is_fault};
+use crate::cli::command::Caller;
+use crate::cli::output::{RED, grouped};
+use crate::run::{Case, Finding};
+
+/// Width of the rule under the first line.
+const WIDTH: usize = 92;
+
+/// Events of the path that are shown.
+const PATH_MAX: usize = 24;
+
+/// How many of them from its beginning, which says where it comes from; the rest from its end.
+const PATH_HEAD: usize = 6;
+
+/// Events before the end that are shown when nothing names the path.
+const TAIL: usize = 8;
+
+/// How far the verdict can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Two runs gave this digest.
+    Repeated(u128),
+    /// Two runs gave two.
+    Differing(u128, u128),
+    /// The case was not run again, for the reason given.
+    NotRepeated(String),
+}
+
+/// All that a report tells.
+pub struct Report<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// What was found.
+    pub finding: &'a Finding,
+    /// What the seed drew, as `name`, `value`.
+    pub drawn: &'a [(String, String)],
+    /// The trace; empty when there is none.
+    pub events: &'a [Event],
+    /// How often the signature was seen.
+    pub seen: Option<String>,
+    /// How far to trust it.
+    pub trust: Trust,
+    /// The revision that was run.
+    pub revision: &'a str,
+    /// A file that replays it, if one was written.
+    pub recording: Option<&'a str>,
+    /// Who reads it.
+    pub caller: Caller,
+}
+
+/// A line of dashes.
+pub fn rule() -> String {
+    "-".repeat(WIDTH)
+}
+
+impl Report<'_> {
+    /// The whole text, with colour.
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.first_line(), rule()];
+        self.push_what(&mut lines);
+        self.push_path(&mut lines);
+        self.push_bytes(&mut lines);
+        self.push_standing(&mut lines);
+        self.push_commands(&mut lines);
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    /// `FAIL  PROPERTY: sentence  seed N   step N`.
+    fn first_line(&self) -> String {
+        let Finding { property, sentence, step, .. } = self.finding;
+        let left = ascii(&format!("{}: {sentence}", property.name()));
+        let step = if *step > 0 { format!("   step {}", grouped(*step)) } else { String::new() };
+        format!("{RED}FAIL{RED:#}  {left:<50}  seed {}{step}", self.case.seed)
+    }
+
+    fn push_what(&self, lines: &mut Vec<String>) {
+        for (label, text) in &self.finding.what {
+            let mut label = label.as_str();
+            for line in text.lines() {
+                lines.push(row(label, line));
+                label = "";
+            }
+        }
+        if !self.finding.place.is_empty() {
+            lines.push(row("place", &self.finding.place));
+        }
+        let Case { engine, scenario, .. } = self.case;
+        lines.push(row("ran", &format!("{engine} {scenario} at {}", self.revision)));
+        let pairs = self.drawn.iter().map(|(name, value)| format!("{name}={value}"));
+        let pairs: Vec<String> = pairs.collect();
+        let mut label = "drawn";
+        for line in wrapped(&pairs, WIDTH - 12) {
+            lines.push(row(label, &line));
+            label = "";
+        }
+        lines.push(String::new());
+    }
+
+    fn push_path(&self, lines: &mut Vec<String>) {
+        if self.events.is_empty() {
+            return;
+        }
+        let lanes = Lanes::of(self.events);
+        let (path, title) = self.path(&lanes);
+        lines.push(format!(
+            "  the path of {} ({} of {} events)",
+            ascii(&title),
+            grouped(path.len() as u64),
+            grouped(self.events.len() as u64)
+        ));
+        lines.push("      step      lane        event".into());
+        let skipped = path.len().saturating_sub(PATH_MAX);
+        for (index, event) in path.iter().enumerate() {
+            if (PATH_HEAD..PATH_HEAD + skipped).contains(&index) {
+                if index == PATH_HEAD {
+                    lines.push(format!("      ...       {} more events", grouped(skipped as u64)));
+                }
+                continue;
+            }
+            let mark = match event {
+                _ if index + 1 == path.len() => 'x',
+                event if is_fault(event) => '!',
+                _ => ' ',
+            };
+            let (lane, text) = (ascii(&lanes.lane(event)), ascii(&lanes.sentence(event)));
+            lines.push(format!("    {mark} {:<9} {lane:<11} {text}", grouped(event.step)));
+        }
+        lines.push(String::new());
+    }
+
+    /// The events that concern the affected words, what the machine did between them, and the last.
+    fn path(&self, lanes: &Lanes) -> (Vec<&Event>, String) {
+        let words = &self.finding.path_of;
+        let names_one = |event: &&Event| {
+            let text = lanes.sentence(event);
+            words.iter().any(|word| contains_word(&text, word))
+        };
+        let last_step = if self.finding.step > 0 { self.finding.step } else { u64::MAX };
+        let events: Vec<&Event> =
+            self.events.iter().take_while(|event| event.step <= last_step).collect();
+        let Some(first) = events.iter().position(names_one) else {
+            let (before, tail) = events.split_at(events.len().saturating_sub(TAIL));
+            let of_machine = before.iter().filter(|event| is_fault(event));
+            return (of_machine.chain(tail).copied().collect(), "the run".into());
+        };
+        let mut path: Vec<&Event> = events[first..]
+            .iter()
+            .filter(|event| names_one(event) || is_fault(event))
+            .copied()
+            .collect();
+        if let Some(last) = events.last()
+            && path.last() != Some(last)
+        {
+            path.push(last);
+        }
+        (path, words.join(", "))
+    }
+
+    fn push_bytes(&self, lines: &mut Vec<String>) {
+        if let (Some(expected), Some(found)) = (&self.finding.expected, &self.finding.found) {
+            lines.extend(bytes::diff(expected, found).into_iter().map(|line| format!("  {line}")));
+            lines.push(String::new());
+        }
+    }
+
+    fn push_standing(&self, lines: &mut Vec<String>) {
+        if let Some(seen) = &self.seen {
+            lines.push(row("seen", seen));
+        }
+        let trust = match &self.trust {
+            Trust::Repeated(digest) => format!("digest {digest:032x} in both of 2 runs"),
+            Trust::Differing(first, second) => {
+                format!("NONE: two runs gave digests {first:032x} and {second:032x}")
+            }
+            Trust::NotRepeated(why) => why.clone(),
+        };
+        lines.push(row("trust", &trust));
+        lines.push(String::new());
+    }
+
+    fn push_commands(&self, lines: &mut Vec<String>) {
+        // Commands are shown as they must be typed, whatever their letters.
+        let mut command = |label: &str, text: String| lines.push(format!("  {label:<12}{text}"));
+        command("reproduce", self.caller.of_case("replay", self.case));
+        command("as a test", self.caller.as_test(self.case));
+        command("look", self.caller.of_case("report", self.case));
+        if let Some(file) = self.recording {
+            command("recording", self.caller.plain(&["replay", file]));
+        }
+    }
+}
+
+fn row(label: &str, text: &str) -> String {
+    format!("  {label:<9} {}", ascii(text)).trim_end().into()
+}
+
+/// Other letters are shown by their code, so that a report looks the same everywhere.
+fn ascii(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == ' ' || c.is_ascii_graphic() {
+            ascii.push(c);
+        } else {
+            ascii.extend(c.escape_default());
+        }
+    }
+    ascii
+}
+
+/// Whether `word` stands in `text` on its own: `key 1` is not in `key 11`.
+fn contains_word(text: &str, word: &str) -> bool {
+    let is_inside = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(is_inside) && !after.is_some_and(is_inside)
+    })
+}
+
+/// Words in lines of at most `width`.
+fn wrapped(words: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_on_its_own_only() {
+        assert!(contains_word("put key 1: 3 bytes", "key 1"));
+        assert!(!contains_word("put key 11: 3 bytes", "key 1"));
+        assert!(!contains_word("monkey 1", "key 1"));
+    }
+
+    #[test]
+    fn nothing_but_ascii_is_shown() {
+        assert_eq!(ascii("a\u{e9}\tb"), "a\\u{e9}\\tb");
+    }
+}

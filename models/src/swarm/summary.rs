@@ -1,0 +1,197 @@
+//! The last lines of a swarm: a summary for each engine and scenario, one for all, and a table.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use falconry_sim::fault::Fault;
+use falconry_sim::trace::Digest;
+use serde::Serialize;
+
+use super::marks::never_reached;
+use super::runner::Canary;
+use super::tally::Tally;
+use crate::cli::output::grouped;
+use crate::run::Case;
+
+/// The engine's name in the summary of all.
+const ALL: &str = "all";
+
+/// One line of `--json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The engine, or `all`.
+    pub engine: String,
+    /// The scenario, or `all`.
+    pub scenario: String,
+    /// Seeds that were asked for.
+    pub planned: u64,
+    /// Seeds that were run.
+    pub run: u64,
+    /// Seeds with a finding, expected ones left out.
+    pub findings: u64,
+    /// Seeds with an expected finding.
+    pub expected: u64,
+    /// What became of the canary.
+    pub canary: &'static str,
+    /// Boots.
+    pub boots: u64,
+    /// Boots that ended by power loss.
+    pub power_losses: u64,
+    /// Those in which at least one unsynced write survived and one did not.
+    pub partial_power_losses: u64,
+    /// Boots that ended by process crash.
+    pub process_crashes: u64,
+    /// Acknowledged commits.
+    pub commits_acked: u64,
+    /// Commits that were lost and came back, where durability was not promised.
+    pub resurrected: u64,
+    /// Scheduling decisions.
+    pub steps: u64,
+    /// Real time; for a part its share of the workers' time.
+    pub wall_s: f64,
+    /// Seeds in a second of it.
+    pub seeds_per_s: f64,
+    /// How often each fault was delivered.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Marks that were never reached.
+    pub never_reached: Vec<String>,
+    /// Tasks that could not be ended when the power went.
+    pub abandoned: u64,
+    /// Workers that were lost.
+    pub workers_lost: u64,
+    /// Seeds that were run twice.
+    pub twice: u64,
+    /// All runs' digests, folded in the order of their seeds.
+    pub digest: String,
+}
+
+/// A part of the plan and what it came to.
+pub struct Row<'a> {
+    /// The part.
+    pub case: &'a Case,
+    /// Seeds that were asked for.
+    pub planned: u64,
+    /// What came of them.
+    pub tally: &'a Tally,
+}
+
+/// The summary of each row, and that of all.
+pub fn summaries(rows: &[Row<'_>], canary: Canary, jobs: usize, wall: Duration) -> Vec<Summary> {
+    let mut all: Vec<Summary> = rows
+        .iter()
+        .map(|row| {
+            let wall = row.tally.busy / jobs as u32;
+            summary(row.case.engine.clone(), row.case.scenario.clone(), row, canary, wall)
+        })
+        .collect();
+    let (sum, digest) = sum(rows);
+    let planned = rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.planned));
+    if let Some(first) = rows.first() {
+        let row = Row { case: first.case, planned, tally: &sum };
+        let mut total = summary(ALL.into(), ALL.into(), &row, canary, wall);
+        total.findings = rows.iter().map(|row| row.tally.findings(false)).sum();
+        total.expected = rows.iter().map(|row| row.tally.findings(true)).sum();
+        total.digest = digest.to_string();
+        all.push(total);
+    }
+    all
+}
+
+fn summary(
+    engine: String,
+    scenario: String,
+    row: &Row<'_>,
+    canary: Canary,
+    wall: Duration,
+) -> Summary {
+    let Row { planned, tally, .. } = row;
+    let counters = &tally.counters;
+    let wall_s = wall.as_secs_f64();
+    let faults = Fault::ALL.iter().zip(&counters.faults);
+    Summary {
+        engine,
+        scenario,
+        planned: *planned,
+        run: tally.run,
+        findings: tally.findings(false),
+        expected: tally.findings(true),
+        canary: match canary {
+            Canary::Convicted(_) => "convicted",
+            Canary::NotConvicted => "not convicted",
+        },
+        boots: counters.boots,
+        power_losses: counters.power_losses,
+        partial_power_losses: counters.partial_power_losses,
+        process_crashes: counters.process_crashes,
+        commits_acked: counters.commits_acked,
+        resurrected: counters.resurrected,
+        steps: counters.steps,
+        wall_s: (wall_s * 1e3).round() / 1e3,
+        seeds_per_s: (tally.run as f64 / wall_s.max(1e-3) * 10.0).round() / 10.0,
+        faults: faults.map(|(fault, count)| (fault.name(), *count)).collect(),
+        never_reached: never_reached(tally.reached.iter()),
+        abandoned: counters.abandoned,
+        workers_lost: tally.workers_lost,
+        twice: tally.twice,
+        digest: tally.digest().to_string(),
+    }
+}
+
+/// The tallies together, and their digests folded in the order of the rows.
+fn sum(rows: &[Row<'_>]) -> (Tally, Digest) {
+    let mut sum = Tally::default();
+    let mut digest = Digest::new();
+    for Row { tally, .. } in rows {
+        sum.run += tally.run;
+        sum.twice += tally.twice;
+        sum.counters.add(&tally.counters);
+        sum.reached.extend(tally.reached.iter().cloned());
+        sum.workers_lost += tally.workers_lost;
+        let part = tally.digest().value();
+        digest.fold(part as u64, (part >> 64) as u64);
+    }
+    (sum, digest)
+}
+
+/// The table at the end, in ASCII, at most `width` wide if that is known.
+pub fn table(summaries: &[Summary], width: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.force_no_tty();
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    table.set_header([
+        "engine",
+        "scenario",
+        "seeds",
+        "boots",
+        "power losses",
+        "faults delivered",
+        "findings",
+    ]);
+    for summary in summaries {
+        let findings = match (summary.findings, summary.expected) {
+            (findings, 0) => grouped(findings),
+            (0, expected) => format!("{} expected", grouped(expected)),
+            (findings, expected) => {
+                format!("{} + {} expected", grouped(findings), grouped(expected))
+            }
+        };
+        table.add_row([
+            summary.engine.clone(),
+            summary.scenario.clone(),
+            grouped(summary.run),
+            grouped(summary.boots),
+            grouped(summary.power_losses),
+            grouped(summary.faults.values().sum()),
+            findings,
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
