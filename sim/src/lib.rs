@@ -4,9 +4,21 @@
 
 #![deny(missing_docs)]
 
+pub mod check;
 pub mod choice;
+mod clock;
 pub mod disk;
 pub mod env;
 pub mod fault;
 pub mod io;
+pub mod machine;
+mod power;
+mod progress;
+mod sched;
 pub mod trace;
+
+pub use machine::{
+    At, Boot, Ctx, End, Ending, Machine, MachineConfig, MachineCounters, PowerDraw, StrategyKind,
+    Verdict, VerdictKind, choose, is_off, note, now_ns, opened, with_choices,
+};
+pub use progress::{enter_call, last_call, progress};

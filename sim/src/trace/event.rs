@@ -1,5 +1,6 @@
 //! The events of a trace.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,7 @@ pub enum What {
     /// A boot is over.
     Down {
         /// How: `returned`, `power_loss`, `process_crash`, or a verdict.
-        how: String,
+        how: Cow<'static, str>,
     },
     /// A task was started.
     Spawn {
@@ -92,7 +93,7 @@ pub enum What {
     /// A task ended.
     Exit {
         /// `returned`, `panicked` or `power_off`.
-        how: String,
+        how: Cow<'static, str>,
     },
     /// The scheduler gave the turn to another task although this one could have gone on.
     Preempt {
@@ -102,7 +103,7 @@ pub enum What {
     /// This task cannot go on; another one runs.
     Wait {
         /// For what.
-        on: String,
+        on: Cow<'static, str>,
         /// Which object.
         object: u64,
     },

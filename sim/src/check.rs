@@ -1,0 +1,296 @@
+//! The builder that tests use: seeds in, verdicts out.
+//!
+//! # Method
+//!
+//! Each seed gets a machine of its own, on an OS thread of its own, so that nothing of one run can
+//! reach the next. The first seed whose run panics, or is stopped by the machine, fails the test with
+//! what happened, the last events, and one line that runs that seed again. One seed in twenty runs
+//! twice, and its two digests must be equal.
+//!
+//! The environment steers it: `FALCONRY_SEED` runs one seed, `FALCONRY_SEEDS` a range `A..B`,
+//! `FALCONRY_JOBS` that many seeds at once, `FALCONRY_FOR` stops after so many seconds (`20s`, `5m`,
+//! `2h`).
+//!
+//! ```
+//! use falconry_seam::sync::atomic::{AtomicU32, Ordering};
+//! use falconry_sim::check::Sim;
+//!
+//! Sim::new("two_increments").seeds(0..20).run(|machine| {
+//!     let count = machine.run(|_| {
+//!         let count = AtomicU32::new(0);
+//!         falconry_seam::thread::scope(|scope| {
+//!             scope.spawn(|| count.fetch_add(1, Ordering::Relaxed));
+//!             scope.spawn(|| count.fetch_add(1, Ordering::Relaxed));
+//!         });
+//!         count.into_inner()
+//!     });
+//!     assert_eq!(count, 2);
+//! });
+//! ```
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::choice::Choices;
+use crate::fault::{Fault, Faults};
+use crate::machine::{Machine, MachineConfig};
+use crate::trace::{Digest, Event};
+
+/// One seed in so many runs twice.
+const TWICE_EVERY: u64 = 20;
+
+/// Events shown of a failed run, counted from its end.
+const EVENTS_SHOWN: usize = 24;
+
+/// A test on simulated machines.
+pub struct Sim {
+    name: String,
+    seeds: Range<u64>,
+    config: MachineConfig,
+    faults: Faults,
+}
+
+impl Sim {
+    /// A test by the name that `cargo test` knows it by, on the seeds 0 to 99, without faults.
+    pub fn new(name: &str) -> Self {
+        Sim {
+            name: name.into(),
+            seeds: 0..100,
+            config: MachineConfig::default(),
+            faults: Faults::none(),
+        }
+    }
+
+    /// The seeds to run; `FALCONRY_SEED` and `FALCONRY_SEEDS` go before.
+    pub fn seeds(mut self, seeds: Range<u64>) -> Self {
+        self.seeds = seeds;
+        self
+    }
+
+    /// What the machines are made of.
+    pub fn config(mut self, config: MachineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Lets a fault come, at so many millionths of its decision points.
+    pub fn fault(mut self, fault: Fault, ppm: u32) -> Self {
+        self.faults.set_rate(fault, ppm);
+        self
+    }
+
+    /// Runs `body` once a seed on a new machine, and panics with a report of the first failure.
+    ///
+    /// A run fails when `body` panics, or when a boot ended by a verdict that `body` did not ask for
+    /// with `Machine::take_verdict`.
+    pub fn run(self, body: impl Fn(&mut Machine) + Sync) {
+        let plan = Plan::from_environment(self.seeds.clone()).unwrap_or_else(|what| panic!("{what}"));
+        let next = AtomicU64::new(plan.seeds.start);
+        let failure: Mutex<Option<(u64, String)>> = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..plan.jobs {
+                scope.spawn(|| {
+                    while plan.goes_on() {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= plan.seeds.end || lock(&failure).is_some() {
+                            return;
+                        }
+                        if let Err(what) = self.judge(seed, &body) {
+                            let mut failure = lock(&failure);
+                            if failure.as_ref().is_none_or(|(other, _)| seed < *other) {
+                                *failure = Some((seed, what));
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let failure = lock(&failure).take();
+        if let Some((seed, what)) = failure {
+            panic!("{}", self.report(seed, &what, &body));
+        }
+    }
+
+    /// Runs one seed, some of them twice.
+    fn judge(&self, seed: u64, body: &(impl Fn(&mut Machine) + Sync)) -> Result<(), String> {
+        let first = self.once(seed, false, body);
+        first.result?;
+        if seed.is_multiple_of(TWICE_EVERY) {
+            let second = self.once(seed, false, body);
+            if first.digest != second.digest {
+                return Err(format!(
+                    "the same seed gave two digests, {} and {}: something decides that is not a \
+                     choice of the machine",
+                    first.digest, second.digest
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn once(&self, seed: u64, keep_trace: bool, body: &(impl Fn(&mut Machine) + Sync)) -> Once {
+        let config = MachineConfig { keep_trace, ..self.config.clone() };
+        let run = || {
+            let mut machine = Machine::new(config, Choices::from_seed(seed));
+            *machine.faults() = self.faults.clone();
+            let end = catch_unwind(AssertUnwindSafe(|| body(&mut machine)));
+            let result = match (end, machine.take_verdict()) {
+                (Err(payload), _) => Err(text_of(payload.as_ref())),
+                (Ok(()), Some(verdict)) => Err(verdict.to_string()),
+                (Ok(()), None) => Ok(()),
+            };
+            Once { result, digest: machine.digest(), events: machine.take_trace() }
+        };
+        let thread = std::thread::scope(|scope| scope.spawn(run).join());
+        thread.unwrap_or_else(|payload| Once {
+            result: Err(text_of(payload.as_ref())),
+            digest: Digest::new(),
+            events: Vec::new(),
+        })
+    }
+
+    fn report(&self, seed: u64, what: &str, body: &(impl Fn(&mut Machine) + Sync)) -> String {
+        let events = self.once(seed, true, body).events;
+        let mut report = format!("FAIL  {}: {what}  seed {seed}\n", self.name);
+        for event in &events[events.len().saturating_sub(EVENTS_SHOWN)..] {
+            let json = serde_json::to_string(event).unwrap_or_default();
+            let _ = writeln!(report, "  {json}");
+        }
+        let _ = write!(report, "  reproduce   FALCONRY_SEED={seed} cargo test {}", self.name);
+        report
+    }
+}
+
+struct Once {
+    result: Result<(), String>,
+    digest: Digest,
+    events: Vec<Event>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text").into()
+}
+
+/// What the environment makes of a test.
+#[derive(Debug)]
+struct Plan {
+    seeds: Range<u64>,
+    jobs: usize,
+    until: Option<Instant>,
+}
+
+impl Plan {
+    fn from_environment(seeds: Range<u64>) -> Result<Plan, String> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let mut plan = Plan { seeds, jobs: 1, until: None };
+        if let Some(text) = variable("FALCONRY_SEEDS") {
+            plan.seeds = seeds_of(&text).ok_or(format!("FALCONRY_SEEDS={text}: not a range A..B"))?;
+        }
+        if let Some(text) = variable("FALCONRY_SEED") {
+            let seed = seed_of(&text).ok_or(format!("FALCONRY_SEED={text}: not a seed"))?;
+            plan.seeds = seed..seed.saturating_add(1);
+        }
+        if let Some(text) = variable("FALCONRY_JOBS") {
+            let jobs = text.parse().ok().filter(|jobs| (1..=1024).contains(jobs));
+            plan.jobs = jobs.ok_or(format!("FALCONRY_JOBS={text}: not a number from 1 to 1024"))?;
+        }
+        if let Some(text) = variable("FALCONRY_FOR") {
+            let time = duration_of(&text).ok_or(format!("FALCONRY_FOR={text}: not a time as 20s"))?;
+            plan.until = Some(Instant::now() + time);
+        }
+        Ok(plan)
+    }
+
+    fn goes_on(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+/// A seed in decimal, or in hexadecimal after `0x`; `_` may stand between digits.
+pub fn seed_of(text: &str) -> Option<u64> {
+    let digits = text.replace('_', "");
+    match digits.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None if digits.starts_with('+') => None,
+        None => digits.parse().ok(),
+    }
+}
+
+/// A range of seeds, `A..B`, where each may end in `k` or `M`.
+pub fn seeds_of(text: &str) -> Option<Range<u64>> {
+    let number = |text: &str| match text.strip_suffix(['k', 'M']) {
+        Some(digits) => {
+            seed_of(digits)?.checked_mul(if text.ends_with('k') { 1_000 } else { 1_000_000 })
+        }
+        None => seed_of(text),
+    };
+    let (from, to) = text.split_once("..")?;
+    Some(number(from)?..number(to)?)
+}
+
+/// A time as `20s`, `5m` or `8h`.
+pub fn duration_of(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        _ => return None,
+    };
+    let count: u64 = text[..text.len() - 1].parse().ok()?;
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_they_are_typed() {
+        assert_eq!(seed_of("51_733"), Some(51_733));
+        assert_eq!(seed_of("0xff"), Some(255));
+        assert_eq!(seed_of("-1"), None);
+        assert_eq!(seed_of("18446744073709551616"), None);
+        assert_eq!(seeds_of("0..1M"), Some(0..1_000_000));
+        assert_eq!(seeds_of("5"), None);
+        assert_eq!(duration_of("2h"), Some(Duration::from_secs(7_200)));
+        assert_eq!(duration_of("2"), None);
+    }
+
+    #[test]
+    fn a_failure_names_its_seed_and_how_to_run_it_again() {
+        let failed = catch_unwind(|| {
+            Sim::new("sometimes_seven").seeds(0..100).run(|machine| {
+                let drawn = machine.run(|ctx| ctx.choose("test/seven", 10));
+                assert_ne!(drawn, 7, "drew it");
+            });
+        });
+        let text = text_of(failed.unwrap_err().as_ref());
+        assert!(text.starts_with("FAIL  sometimes_seven: assertion"), "{text}");
+        let seed: u64 = text.rsplit_once("FALCONRY_SEED=").unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+        assert!(text.contains(&format!("  seed {seed}\n")), "{text}");
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+        assert_eq!(machine.run(|ctx| ctx.choose("test/seven", 10)), 7);
+    }
+
+    #[test]
+    fn a_body_that_is_no_function_of_its_seed_is_found_out() {
+        let calls = AtomicU64::new(0);
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            Sim::new("leaky").seeds(0..1).run(|machine| {
+                let noise = calls.fetch_add(1, Ordering::Relaxed);
+                machine.note("test", noise.to_string());
+            });
+        }));
+        assert!(text_of(failed.unwrap_err().as_ref()).contains("two digests"));
+    }
+}

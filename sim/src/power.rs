@@ -1,0 +1,203 @@
+//! How a boot ends: the power's plan.
+//!
+//! # Method
+//!
+//! A plan is fixed ([`At`]) or drawn ([`PowerDraw`]). A drawn plan has two parts: one for the time
+//! until the engine says that it has opened, one from there on, so that recovery of any length
+//! neither hides the work nor is hidden by it. Half of the drawn points lie in or near a sync.
+
+use crate::choice::{Choices, Label};
+use crate::env::PowerPlan;
+
+/// Where the end comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// At a scheduling decision, counted from the boot's start.
+    Step(u64),
+    /// At a call of the disk, counted from 1.
+    DiskOp(u64),
+    /// In a sync (counted from 0), when so many of its pending writes are on the platter; at its end
+    /// if it has fewer.
+    InSync {
+        /// Which sync of the boot.
+        sync: u64,
+        /// After how many writes.
+        writes: u64,
+    },
+    /// At a virtual time in nanoseconds, counted from the boot's start.
+    Time(u64),
+}
+
+/// Bounds between which the end of a boot is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerDraw {
+    /// Calls of the disk that a boot makes, at most.
+    pub disk_ops_max: u64,
+    /// Syncs that a boot makes, at most.
+    pub syncs_max: u64,
+    /// Scheduling decisions that a boot makes, at most.
+    pub steps_max: u64,
+    /// How likely it is, in millionths, that the boot ends before the engine has opened.
+    pub recovery_ppm: u32,
+    /// How likely it is, in millionths, that the process is killed and the power stays.
+    pub process_crash_ppm: u32,
+}
+
+impl Default for PowerDraw {
+    fn default() -> Self {
+        PowerDraw {
+            disk_ops_max: 512,
+            syncs_max: 64,
+            steps_max: 4_096,
+            recovery_ppm: 0,
+            process_crash_ppm: 250_000,
+        }
+    }
+}
+
+/// How a boot is to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// When its main task returns.
+    #[default]
+    Never,
+    /// The power goes.
+    PowerLoss(At),
+    /// The process is killed.
+    ProcessCrash(At),
+    /// As the machine's choices say; also when its main task returns first.
+    Drawn(PowerDraw),
+}
+
+/// What ends a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    PowerLoss,
+    ProcessCrash,
+    /// The main task returned, or a verdict stopped the run.
+    Exit,
+}
+
+/// The counters that a boot's plan is compared with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) death: Option<Death>,
+    pub(crate) at_step: Option<u64>,
+    pub(crate) at_op: Option<u64>,
+    pub(crate) at_time_ns: Option<u64>,
+    /// When so many syncs have begun, the end comes after `near_ops` more calls.
+    near_sync: Option<u64>,
+    near_ops: u64,
+    /// Calls of the disk in this boot.
+    pub(crate) ops: u64,
+    draws_at_open: bool,
+    pub(crate) opened: bool,
+}
+
+/// The plan of a boot that starts now.
+pub(crate) fn plan(
+    ending: Ending,
+    choices: &mut Choices,
+    power: &mut PowerPlan,
+    step: u64,
+    time_ns: u64,
+) -> Plan {
+    *power = PowerPlan::default();
+    let mut plan = Plan::default();
+    match ending {
+        Ending::Never => {}
+        Ending::PowerLoss(at) => plan.fix(Death::PowerLoss, at, power, step, time_ns),
+        Ending::ProcessCrash(at) => plan.fix(Death::ProcessCrash, at, power, step, time_ns),
+        Ending::Drawn(draw) => {
+            plan.death = Some(kind(draw, choices));
+            if choices.chance("power/recovery", draw.recovery_ppm) {
+                plan.at_op = Some(1 + choices.log_uniform("power/recovery_at", 0, 63));
+            }
+            plan.draws_at_open = draw.recovery_ppm > 0;
+            if !plan.draws_at_open {
+                plan.draw(draw, choices, power, step);
+            }
+        }
+    }
+    plan
+}
+
+fn kind(draw: PowerDraw, choices: &mut Choices) -> Death {
+    match choices.chance("power/kind", draw.process_crash_ppm) {
+        true => Death::ProcessCrash,
+        false => Death::PowerLoss,
+    }
+}
+
+impl Plan {
+    fn fix(&mut self, death: Death, at: At, power: &mut PowerPlan, step: u64, time_ns: u64) {
+        self.death = Some(death);
+        match at {
+            At::Step(steps) => self.at_step = Some(step + steps),
+            At::DiskOp(op) => self.at_op = Some(op),
+            At::Time(ns) => self.at_time_ns = Some(time_ns + ns),
+            At::InSync { sync, writes } => {
+                power.in_sync = Some(sync);
+                power.after_writes = writes;
+            }
+        }
+    }
+
+    /// Draws where the end comes, counted from here. 0 stands for "when the main task returns".
+    fn draw(&mut self, draw: PowerDraw, choices: &mut Choices, power: &mut PowerPlan, step: u64) {
+        self.at_op = None;
+        match choices.weighted(Label::POWER_PLAN, &[1, 5, 3, 2, 1]) {
+            0 => {}
+            1 => {
+                let sync = choices.log_uniform(Label::POWER_AT, 0, draw.syncs_max);
+                power.in_sync = Some(power.syncs + sync);
+                power.after_writes = choices.log_uniform("power/after_writes", 0, 15);
+            }
+            2 => {
+                let syncs = choices.log_uniform(Label::POWER_AT, 0, draw.syncs_max);
+                self.near_sync = Some(power.syncs + syncs);
+                self.near_ops = choices.range("power/near", 0, 6);
+            }
+            3 => {
+                let ops = choices.log_uniform(Label::POWER_AT, 1, draw.disk_ops_max);
+                self.at_op = Some(self.ops + ops);
+            }
+            _ => {
+                let steps = choices.log_uniform(Label::POWER_AT, 1, draw.steps_max);
+                self.at_step = Some(step + steps);
+            }
+        }
+    }
+
+    /// Whether the time before the engine has opened is told apart in this boot.
+    pub(crate) fn may_recover(&self) -> bool {
+        self.draws_at_open
+    }
+
+    /// The engine has opened: what was drawn for recovery is over, the rest is drawn now.
+    pub(crate) fn open(
+        &mut self,
+        ending: Ending,
+        choices: &mut Choices,
+        power: &mut PowerPlan,
+        step: u64,
+    ) {
+        let first = !std::mem::replace(&mut self.opened, true);
+        if let Ending::Drawn(draw) = ending
+            && self.draws_at_open
+            && first
+        {
+            self.draw(draw, choices, power, step);
+        }
+    }
+
+    /// A call of the disk begins; `true` when the boot ends at it.
+    pub(crate) fn op_begins(&mut self, power: &PowerPlan) -> bool {
+        self.ops += 1;
+        if self.near_sync.is_some_and(|syncs| power.syncs >= syncs) {
+            self.near_sync = None;
+            self.at_op = Some(self.ops + self.near_ops);
+        }
+        self.at_op.is_some_and(|op| self.ops >= op)
+    }
+}

@@ -1,0 +1,399 @@
+//! The machine as the seam sees it.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+use falconry_seam::assert::{Site, SiteKind};
+use falconry_seam::hook::{
+    Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskEnd, TaskId, Wake,
+};
+
+use super::VerdictKind;
+use super::kernel::Kernel;
+use super::state::{Phase, State};
+use super::task::Wait;
+use crate::choice::Label;
+use crate::fault::Fault;
+use crate::power::Death;
+use crate::trace::What;
+
+impl Machine for Kernel {
+    #[inline]
+    fn point(&self, point: Point) {
+        self.point_at(point);
+    }
+
+    #[inline]
+    fn lock(&self, object: &ObjectId, mode: LockMode, place: Place) {
+        self.point_at(Point::Lock);
+        self.take_lock(object, mode, place);
+    }
+
+    fn try_lock(&self, object: &ObjectId, mode: LockMode, place: Place) -> bool {
+        self.point_at(Point::Lock);
+        let mut state = self.borrow();
+        let number = self.number(&mut state, object);
+        let current = state.current;
+        state.objects.get(number).take(mode, current, place)
+    }
+
+    #[inline]
+    fn unlock(&self, object: &ObjectId, mode: LockMode) {
+        let mut state = self.borrow();
+        if let Some(number) = state.objects.known(object.get())
+            && state.objects.get(number).give_back(mode)
+        {
+            state.wake_lock_waiters(number);
+        }
+    }
+
+    fn wait(&self, object: &ObjectId, lock: &ObjectId, deadline: Option<u64>, place: Place) -> Wake {
+        self.count_call();
+        let mut state = self.borrow();
+        let spurious = self.wakes_spuriously(&mut state);
+        if let Some(number) = state.objects.known(lock.get())
+            && state.objects.get(number).give_back(LockMode::Exclusive)
+        {
+            state.wake_lock_waiters(number);
+        }
+        let wake = if spurious {
+            drop(state);
+            self.point_at(Point::Yield);
+            Wake::Spurious
+        } else if state.phase != Phase::On && deadline.is_some() {
+            drop(state);
+            Wake::TimedOut
+        } else {
+            let number = self.number(&mut state, object);
+            let current = state.current;
+            state.objects.get(number).waiters.push(current);
+            self.wait_in(state, Wait::Queue { object: number }, Some(place), deadline)
+        };
+        self.take_lock(lock, LockMode::Exclusive, place);
+        wake
+    }
+
+    fn notify(&self, object: &ObjectId, count: usize) {
+        self.point_at(Point::Notify);
+        let mut state = self.borrow();
+        let Some(number) = state.objects.known(object.get()) else { return };
+        for _ in 0..count {
+            let Some(waiter) = state.objects.get(number).waiters.first().copied() else { return };
+            state.wake(waiter, Wake::Notified);
+        }
+    }
+
+    fn forget_object(&self, object: &ObjectId) {
+        // A destructor may run while the state is lent, when the machine drops something itself.
+        if let Some(mut state) = self.state.try_borrow()
+            && let Some(number) = state.objects.known(object.get())
+        {
+            state.objects.forget(number);
+        }
+    }
+
+    fn spawn(
+        &self,
+        name: Option<&str>,
+        stack_bytes: usize,
+        body: Box<dyn FnOnce() -> TaskEnd>,
+        _place: Place,
+    ) -> io::Result<TaskId> {
+        self.point_at(Point::Thread);
+        {
+            let mut state = self.borrow();
+            let State { choices, faults, trace, phase, .. } = &mut *state;
+            if *phase != Phase::On {
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
+            if faults.comes(choices, Label::SCHED_SPAWN, Fault::SpawnFail) {
+                faults.deliver(Fault::SpawnFail);
+                trace.event(None, fault_event(Fault::SpawnFail));
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
+        }
+        let stack_bytes = stack_bytes.max(self.stack_bytes.get());
+        self.start_task(name, stack_bytes, body)
+    }
+
+    fn join(&self, task: TaskId, place: Place) {
+        self.point_at(Point::Thread);
+        loop {
+            let mut state = self.borrow();
+            let Some(other) = state.tasks.get_mut(task as usize) else { return };
+            if other.has_ended() {
+                return;
+            }
+            let current = state.current;
+            state.tasks[task as usize].joiners.push(current);
+            self.wait_in(state, Wait::Join { task }, Some(place), None);
+        }
+    }
+
+    fn is_finished(&self, task: TaskId) -> bool {
+        self.borrow().tasks.get(task as usize).is_none_or(super::task::Task::has_ended)
+    }
+
+    fn task(&self) -> TaskId {
+        self.borrow().current
+    }
+
+    fn task_name(&self, task: TaskId) -> Option<String> {
+        let state = self.borrow();
+        state.tasks.get(task as usize).and_then(|task| task.name.as_deref().map(Into::into))
+    }
+
+    fn park(&self, deadline: Option<u64>, place: Place) -> Wake {
+        self.point_at(Point::Thread);
+        let mut state = self.borrow();
+        if std::mem::take(&mut state.me().token) {
+            return Wake::Notified;
+        }
+        if self.wakes_spuriously(&mut state) {
+            return Wake::Spurious;
+        }
+        if state.phase != Phase::On && deadline.is_some() {
+            return Wake::TimedOut;
+        }
+        let wake = self.wait_in(state, Wait::Park, Some(place), deadline);
+        self.borrow().me().token = false;
+        wake
+    }
+
+    fn unpark(&self, task: TaskId) {
+        self.point_at(Point::Thread);
+        let mut state = self.borrow();
+        let Some(parked) = state.tasks.get_mut(task as usize) else { return };
+        parked.token = true;
+        if parked.wait == Wait::Park {
+            state.wake(task, Wake::Notified);
+        }
+    }
+
+    fn sleep(&self, ns: u64, place: Place) {
+        self.sleep_at(ns, Some(place));
+    }
+
+    fn panicking(&self) -> bool {
+        self.is_unwinding()
+    }
+
+    fn local(
+        &self,
+        key: &'static LocalKeyId,
+        init: &mut dyn FnMut() -> Box<dyn Any>,
+    ) -> Option<*const dyn Any> {
+        let index = self.local_index(key);
+        if let Some(found) = self.find_local(index) {
+            return found;
+        }
+        let value = init();
+        let mut state = self.borrow();
+        let locals = &mut state.me().locals;
+        if locals.len() <= index {
+            locals.resize_with(index + 1, || None);
+        }
+        Some(std::ptr::from_ref(locals[index].insert(value).as_ref()))
+    }
+
+    fn processors(&self) -> usize {
+        self.processors.get()
+    }
+
+    fn clock_ns(&self, clock: Clock) -> u64 {
+        let mut state = self.borrow();
+        let State { choices, faults, trace, wall, phase, .. } = &mut *state;
+        match clock {
+            Clock::Monotonic => trace.time_ns(),
+            Clock::Wall if *phase == Phase::On => wall.read_ns(choices, faults, trace),
+            Clock::Wall => wall.now_ns(trace.time_ns()),
+        }
+    }
+
+    fn work(&self, _ns: u64) {
+        // Virtual time moves only with the processors' cost model, which is off: its costs are 0.
+    }
+
+    fn assertion(&self, site: &'static Site, holds: bool, detail: fmt::Arguments<'_>) {
+        let breaks = match site.kind {
+            SiteKind::Always => !holds,
+            SiteKind::Unreachable => true,
+            SiteKind::Sometimes | SiteKind::Reachable | SiteKind::Buggify => false,
+        };
+        if holds && !breaks {
+            let mut state = self.borrow();
+            if state.sites.reach(site) {
+                state.trace.event(None, What::Site { name: site.name.into() });
+            }
+        }
+        if breaks {
+            self.assertion_failed(site, detail);
+        }
+    }
+
+    fn buggify(&self, site: &'static Site, ppm: u32) -> bool {
+        let mut state = self.borrow();
+        let State { choices, sites, phase, .. } = &mut *state;
+        *phase == Phase::On && sites.buggify(choices, site, ppm)
+    }
+
+    fn planted(&self, bug: &'static str) -> bool {
+        self.borrow().planted.iter().any(|planted| planted == bug)
+    }
+
+    fn weak_exchange_fails(&self) -> bool {
+        self.weak_fails()
+    }
+
+    fn enter_foreign(&self) {
+        self.borrow().me().foreign += 1;
+    }
+
+    fn leave_foreign(&self) {
+        self.borrow().me().foreign -= 1;
+    }
+
+    fn is_off(&self) -> bool {
+        self.borrow().phase != Phase::On
+    }
+
+    fn futex_wait(&self, address: usize, deadline: Option<u64>) -> Wake {
+        self.enter_foreign();
+        self.count_call();
+        let mut state = self.borrow();
+        let wake = if state.phase != Phase::On && deadline.is_some() {
+            drop(state);
+            Wake::TimedOut
+        } else {
+            let current = state.current;
+            state.futexes.push((address, current));
+            self.wait_in(state, Wait::Futex { address }, None, deadline)
+        };
+        self.leave_foreign();
+        wake
+    }
+
+    fn futex_wake(&self, address: usize, count: usize) -> usize {
+        let mut state = self.borrow();
+        let mut woken = 0;
+        while woken < count {
+            let Some(index) = state.futexes.iter().position(|(word, _)| *word == address) else {
+                break;
+            };
+            let (_, waiter) = state.futexes[index];
+            state.wake(waiter, Wake::Notified);
+            woken += 1;
+        }
+        woken
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.borrow().choices.fill(Label::RANDOM, bytes);
+    }
+}
+
+impl Kernel {
+    /// Counts a call that is no scheduling point, when the power has gone.
+    fn count_call(&self) {
+        let is_off = self.borrow().phase != Phase::On;
+        if is_off {
+            self.point_off();
+        }
+    }
+
+    fn wakes_spuriously(&self, state: &mut State) -> bool {
+        let State { choices, faults, trace, phase, .. } = state;
+        let spurious = *phase == Phase::On
+            && faults.comes(choices, Label::SCHED_SPURIOUS, Fault::SpuriousWake);
+        if spurious {
+            faults.deliver(Fault::SpuriousWake);
+            trace.event(None, fault_event(Fault::SpuriousWake));
+        }
+        spurious
+    }
+
+    /// Waits in virtual time; at once when the power has gone.
+    pub(crate) fn sleep_at(&self, ns: u64, place: Option<Place>) {
+        self.count_call();
+        let mut state = self.borrow();
+        if state.phase != Phase::On {
+            return;
+        }
+        let until_ns = state.trace.time_ns.saturating_add(ns);
+        let alone = state.ready.is_empty() && until_ns < state.timers.next_ns;
+        if alone && ns > 0 {
+            state.trace.time_ns = until_ns;
+        }
+        if alone || ns == 0 {
+            drop(state);
+            return self.point_at(Point::Yield);
+        }
+        self.wait_in(state, Wait::Sleep, place, Some(until_ns));
+        // The turn came back by a timer, which is a step as well.
+        let alarm = { self.borrow().begin_step() };
+        if alarm {
+            self.alarm();
+        }
+    }
+
+    fn local_index(&self, key: &'static LocalKeyId) -> usize {
+        let mut state = self.borrow();
+        let packed = key.get();
+        if (packed >> 32) as u32 == state.epoch {
+            return packed as u32 as usize;
+        }
+        let index = state.local_count;
+        state.local_count += 1;
+        key.set(u64::from(state.epoch) << 32 | u64::from(index));
+        index as usize
+    }
+
+    /// The running task's value; `Some(None)` when it is gone already, `None` when it is to be made.
+    fn find_local(&self, index: usize) -> Option<Option<*const dyn Any>> {
+        let mut state = self.borrow();
+        let me = state.me();
+        match me.locals.get(index) {
+            Some(Some(value)) => Some(Some(std::ptr::from_ref(value.as_ref()))),
+            _ if me.locals_over => Some(None),
+            _ => None,
+        }
+    }
+
+    /// The running task's body has ended: its thread-locals are dropped, the first one made first.
+    pub(super) fn drop_locals(&self) {
+        let count = {
+            let mut state = self.borrow();
+            state.me().locals_over = true;
+            state.me().locals.len()
+        };
+        for index in 0..count {
+            let value = { self.borrow().me().locals[index].take() };
+            // A destructor that panics must not leave the coroutine.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
+        }
+    }
+
+    #[cold]
+    fn assertion_failed(&self, site: &'static Site, detail: fmt::Arguments<'_>) {
+        let may_throw = {
+            let mut state = self.borrow();
+            let message = match detail.as_str() {
+                Some("") => site.name.to_string(),
+                _ => format!("{}: {detail}", site.name),
+            };
+            let place = format!("{}:{}", site.file, site.line);
+            state.convict(VerdictKind::Assertion, message, place);
+            self.die(&mut state, Death::Exit);
+            state.me().foreign == 0
+        };
+        if may_throw && !self.is_unwinding() {
+            self.throw();
+        }
+        self.give_up();
+    }
+}
+
+fn fault_event(fault: Fault) -> What {
+    What::Fault { fault, file: 0, offset: 0, len: 0 }
+}

@@ -1,0 +1,303 @@
+//! Strategies: which task goes on at a scheduling point.
+//!
+//! # Method
+//!
+//! At each point a strategy proposes one alternative: 0 is the running task, `k` the task
+//! `ready[k - 1]`; where the running task cannot go on, `k` is `ready[k]`. What it proposes is
+//! recorded, its own draws are not. A replayed or fuzzed run asks no strategy.
+//!
+//! No strategy finds every kind of bug soonest, so a swarm draws one for each seed.
+
+use falconry_seam::hook::{Point, TaskId};
+use serde::{Deserialize, Serialize};
+
+use crate::choice::{Choices, Draws};
+
+/// A strategy by name, with what is drawn for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyKind {
+    /// Each task that can run is as likely as any other; with `stay` (of 64) the running one goes on.
+    Random {
+        /// How many of 64 points pass without a decision.
+        stay: u32,
+    },
+    /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS
+    /// 2010): random priorities, lowered at `changes` random points of the first `steps`.
+    Pct {
+        /// Points at which the running task falls behind all others.
+        changes: u32,
+        /// Steps over which those points are spread.
+        steps: u64,
+    },
+    /// Every point gives the turn to the next task in order.
+    RoundRobin,
+    /// The turn changes after so much virtual time, as under an interpreter's global lock.
+    Quantum {
+        /// Length of a turn in nanoseconds.
+        ns: u64,
+    },
+    /// Random, but one task after the other gets no turn for a while (log-uniform, up to so many
+    /// steps).
+    Starve {
+        /// The longest window in steps.
+        steps: u64,
+    },
+    /// The running task goes on while it can: what a recording, a fuzzer's bytes or an enumerator
+    /// leave undecided.
+    Replay,
+    /// Offers every alternative to an enumerator until so many preemptions were taken, then none.
+    Exhaustive {
+        /// How many times a task that could go on is preempted at most.
+        preemptions: u32,
+    },
+}
+
+impl StrategyKind {
+    /// Draws one of those that suit a swarm, with its parameters.
+    pub fn draw(choices: &mut Choices) -> StrategyKind {
+        match choices.weighted("strategy/kind", &[1, 4, 3, 1, 2, 2]) {
+            0 => StrategyKind::Replay,
+            1 => StrategyKind::Random { stay: [0, 32, 60, 63][choices.choose("strategy/stay", 4) as usize] },
+            2 => StrategyKind::Pct {
+                changes: 1 + choices.choose("strategy/changes", 5) as u32,
+                steps: choices.log_uniform("strategy/steps", 64, 16 * 1024),
+            },
+            3 => StrategyKind::RoundRobin,
+            4 => StrategyKind::Quantum { ns: choices.log_uniform("strategy/quantum", 1_000, 20_000_000) },
+            _ => StrategyKind::Starve { steps: choices.log_uniform("strategy/steps", 16, 4_096) },
+        }
+    }
+
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            StrategyKind::Random { .. } => "random",
+            StrategyKind::Pct { .. } => "pct",
+            StrategyKind::RoundRobin => "round-robin",
+            StrategyKind::Quantum { .. } => "quantum",
+            StrategyKind::Starve { .. } => "starve",
+            StrategyKind::Replay => "replay",
+            StrategyKind::Exhaustive { .. } => "exhaustive",
+        }
+    }
+
+    pub(super) fn start(self) -> Box<dyn Strategy> {
+        match self {
+            StrategyKind::Random { stay } => Box::new(Random { stay }),
+            StrategyKind::Pct { changes, steps } => Box::new(Pct::new(changes, steps)),
+            StrategyKind::RoundRobin => Box::new(RoundRobin),
+            StrategyKind::Quantum { ns } => Box::new(Quantum { ns, until_ns: ns }),
+            StrategyKind::Starve { steps } => Box::new(Starve::new(steps)),
+            StrategyKind::Replay => Box::new(Stay),
+            StrategyKind::Exhaustive { preemptions } => Box::new(Exhaustive { left: preemptions }),
+        }
+    }
+}
+
+/// A scheduling point as a strategy sees it.
+pub(super) struct Turn<'a> {
+    /// The running task.
+    pub(super) current: TaskId,
+    /// Whether it can go on.
+    pub(super) can_stay: bool,
+    /// Whoever else can run.
+    pub(super) ready: &'a [TaskId],
+    pub(super) step: u64,
+    pub(super) time_ns: u64,
+    pub(super) point: Point,
+}
+
+impl Turn<'_> {
+    /// How many alternatives there are.
+    pub(super) fn alternatives(&self) -> usize {
+        self.ready.len() + usize::from(self.can_stay)
+    }
+
+    /// The task behind an alternative.
+    fn task(&self, alternative: usize) -> TaskId {
+        match (self.can_stay, alternative) {
+            (true, 0) => self.current,
+            (true, other) => self.ready[other - 1],
+            (false, other) => self.ready[other],
+        }
+    }
+
+    /// The running task offers its turn, or waits actively for another.
+    fn gives_way(&self) -> bool {
+        matches!(self.point, Point::Yield | Point::Spin)
+    }
+
+    /// The alternative whose task gives the highest key; the first of them when several do.
+    fn best_by_key(&self, key: impl Fn(TaskId) -> u64) -> usize {
+        let mut best = 0;
+        for alternative in 1..self.alternatives() {
+            if key(self.task(alternative)) > key(self.task(best)) {
+                best = alternative;
+            }
+        }
+        best
+    }
+}
+
+pub(super) trait Strategy {
+    /// Proposes an alternative.
+    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize;
+
+    /// How many alternatives an enumerator is offered.
+    fn alternatives(&self, turn: &Turn<'_>) -> usize {
+        turn.alternatives()
+    }
+
+    /// An alternative was taken, whoever chose it.
+    fn taken(&mut self, _turn: &Turn<'_>, _alternative: usize) {}
+
+    /// A task that may not be picked now although it could run.
+    fn starved(&self, _step: u64) -> Option<TaskId> {
+        None
+    }
+}
+
+struct Stay;
+
+impl Strategy for Stay {
+    fn next(&mut self, turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
+        usize::from(turn.can_stay && turn.gives_way() && !turn.ready.is_empty())
+    }
+}
+
+struct Random {
+    stay: u32,
+}
+
+impl Strategy for Random {
+    #[inline]
+    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
+        if self.stay > 0 && turn.can_stay && !turn.gives_way() && draws.below(64) < u64::from(self.stay) {
+            return 0;
+        }
+        draws.below(turn.alternatives() as u64) as usize
+    }
+}
+
+struct RoundRobin;
+
+/// The alternative that comes next after the running task in the order of numbers, round.
+fn next_in_order(turn: &Turn<'_>) -> usize {
+    turn.best_by_key(|task| u64::from(u32::MAX - task.wrapping_sub(turn.current + 1)))
+}
+
+impl Strategy for RoundRobin {
+    fn next(&mut self, turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
+        next_in_order(turn)
+    }
+}
+
+struct Quantum {
+    ns: u64,
+    until_ns: u64,
+}
+
+impl Strategy for Quantum {
+    fn next(&mut self, turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
+        if turn.can_stay && turn.time_ns < self.until_ns && !turn.gives_way() {
+            return 0;
+        }
+        self.until_ns = turn.time_ns + self.ns;
+        next_in_order(turn)
+    }
+}
+
+struct Pct {
+    changes: u32,
+    steps: u64,
+    /// Steps at which the running task falls behind; planned at the first decision.
+    planned: Option<Vec<u64>>,
+    /// Of each task met so far; higher runs first.
+    priority: Vec<u64>,
+    lowest: u64,
+}
+
+/// Above every priority that falling behind can give.
+const PCT_START: u64 = 1 << 32;
+
+impl Pct {
+    fn new(changes: u32, steps: u64) -> Self {
+        Pct { changes, steps, planned: None, priority: Vec::new(), lowest: PCT_START }
+    }
+
+    fn meet(&mut self, task: TaskId, draws: &mut Draws<'_>) {
+        while self.priority.len() <= task as usize {
+            self.priority.push(PCT_START + 1 + u64::from(draws.bits()));
+        }
+    }
+
+    fn fall_behind(&mut self, task: TaskId) {
+        self.lowest -= 1;
+        self.priority[task as usize] = self.lowest;
+    }
+}
+
+impl Strategy for Pct {
+    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
+        let (changes, steps) = (self.changes, self.steps);
+        let planned = self.planned.get_or_insert_with(|| {
+            (0..changes).map(|_| turn.step + draws.below(steps)).collect()
+        });
+        let before = planned.len();
+        planned.retain(|step| *step > turn.step);
+        let is_due = planned.len() < before;
+        self.meet(turn.current, draws);
+        turn.ready.iter().for_each(|task| self.meet(*task, draws));
+        if is_due || turn.gives_way() {
+            self.fall_behind(turn.current);
+        }
+        turn.best_by_key(|task| self.priority[task as usize])
+    }
+}
+
+struct Starve {
+    steps: u64,
+    victim: Option<TaskId>,
+    until_step: u64,
+}
+
+impl Starve {
+    fn new(steps: u64) -> Self {
+        Starve { steps, victim: None, until_step: 0 }
+    }
+}
+
+impl Strategy for Starve {
+    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
+        if turn.step >= self.until_step {
+            let alternative = draws.below(turn.alternatives() as u64) as usize;
+            self.victim = draws.below(2).eq(&0).then(|| turn.task(alternative));
+            self.until_step = turn.step + 1 + draws.log_below(self.steps);
+        }
+        draws.below(turn.alternatives() as u64) as usize
+    }
+
+    fn starved(&self, step: u64) -> Option<TaskId> {
+        self.victim.filter(|_| step < self.until_step)
+    }
+}
+
+struct Exhaustive {
+    left: u32,
+}
+
+impl Strategy for Exhaustive {
+    fn next(&mut self, _turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
+        0
+    }
+
+    fn alternatives(&self, turn: &Turn<'_>) -> usize {
+        if turn.can_stay && self.left == 0 && !turn.gives_way() { 1 } else { turn.alternatives() }
+    }
+
+    fn taken(&mut self, turn: &Turn<'_>, alternative: usize) {
+        let preempted = turn.can_stay && alternative > 0 && !turn.gives_way();
+        self.left = self.left.saturating_sub(u32::from(preempted));
+    }
+}
