@@ -88,7 +88,8 @@ impl Sim {
     /// A run fails when `body` panics, or when a boot ended by a verdict that `body` did not ask for
     /// with `Machine::take_verdict`.
     pub fn run(self, body: impl Fn(&mut Machine) + Sync) {
-        let plan = Plan::from_environment(self.seeds.clone()).unwrap_or_else(|what| panic!("{what}"));
+        let plan =
+            Plan::from_environment(self.seeds.clone()).unwrap_or_else(|what| panic!("{what}"));
         let next = AtomicU64::new(plan.seeds.start);
         let failure: Mutex<Option<(u64, String)>> = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -193,7 +194,8 @@ impl Plan {
         let variable = |name: &str| std::env::var(name).ok();
         let mut plan = Plan { seeds, jobs: 1, until: None };
         if let Some(text) = variable("FALCONRY_SEEDS") {
-            plan.seeds = seeds_of(&text).ok_or(format!("FALCONRY_SEEDS={text}: not a range A..B"))?;
+            plan.seeds =
+                seeds_of(&text).ok_or(format!("FALCONRY_SEEDS={text}: not a range A..B"))?;
         }
         if let Some(text) = variable("FALCONRY_SEED") {
             let seed = seed_of(&text).ok_or(format!("FALCONRY_SEED={text}: not a seed"))?;
@@ -204,7 +206,8 @@ impl Plan {
             plan.jobs = jobs.ok_or(format!("FALCONRY_JOBS={text}: not a number from 1 to 1024"))?;
         }
         if let Some(text) = variable("FALCONRY_FOR") {
-            let time = duration_of(&text).ok_or(format!("FALCONRY_FOR={text}: not a time as 20s"))?;
+            let time =
+                duration_of(&text).ok_or(format!("FALCONRY_FOR={text}: not a time as 20s"))?;
             plan.until = Some(Instant::now() + time);
         }
         Ok(plan)
@@ -276,7 +279,15 @@ mod tests {
         });
         let text = text_of(failed.unwrap_err().as_ref());
         assert!(text.starts_with("FAIL  sometimes_seven: assertion"), "{text}");
-        let seed: u64 = text.rsplit_once("FALCONRY_SEED=").unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+        let seed: u64 = text
+            .rsplit_once("FALCONRY_SEED=")
+            .unwrap()
+            .1
+            .split_once(' ')
+            .unwrap()
+            .0
+            .parse()
+            .unwrap();
         assert!(text.contains(&format!("  seed {seed}\n")), "{text}");
         let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
         assert_eq!(machine.run(|ctx| ctx.choose("test/seven", 10)), 7);

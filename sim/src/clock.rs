@@ -58,14 +58,9 @@ impl WallClock {
     }
 
     fn break_with(&mut self, fault: Fault, choices: &mut Choices, time_ns: u64) {
-        let hour_ns = 3_600 * SECOND_NS as u64;
         match fault {
-            Fault::WallForward => {
-                self.offset_ns += choices.log_uniform("clock/step", 1_000_000, hour_ns) as i64;
-            }
-            Fault::WallBack => {
-                self.offset_ns -= choices.log_uniform("clock/step", 1_000_000, hour_ns) as i64;
-            }
+            Fault::WallForward => self.offset_ns += step_ns(choices),
+            Fault::WallBack => self.offset_ns -= step_ns(choices),
             Fault::WallCoarse => self.coarse = true,
             Fault::WallDrift => {
                 self.offset_ns += self.drifted_ns(time_ns);
@@ -91,6 +86,11 @@ impl WallClock {
         let shown = if self.coarse { exact - exact.rem_euclid(SECOND_NS) } else { exact };
         shown.max(0) as u64
     }
+}
+
+/// How far the wall clock steps: a millisecond to an hour.
+fn step_ns(choices: &mut Choices) -> i64 {
+    choices.log_uniform("clock/step", 1, 3_600_000) as i64 * 1_000_000
 }
 
 #[cfg(test)]

@@ -272,7 +272,8 @@ impl Faults {
         label: impl IntoLabel,
         among: &[Fault],
     ) -> Option<Fault> {
-        let picked = choices.decide(label, among.len() as u64 + 1, |draws| {
+        let allowed = |value: u64| value == 0 || self.rate_ppm(among[value as usize - 1]) > 0;
+        let picked = choices.decide_among(label, among.len() as u64 + 1, allowed, |draws| {
             let draw = draws.bits();
             let hit = among.iter().position(|fault| {
                 let ppm = self.rate_ppm(*fault);

@@ -10,6 +10,7 @@
 //!
 //! Everything that happens is a function of the choices and of what the tasks do.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use falconry_seam::disk::Disk;
@@ -124,7 +125,7 @@ impl Ctx {
 
 /// A simulated machine. It lives on the OS thread that made it.
 pub struct Machine {
-    kernel: Box<Kernel>,
+    kernel: ManuallyDrop<Box<Kernel>>,
     disk: Arc<SimDisk>,
     counters: MachineCounters,
     verdict: Option<Verdict>,
@@ -133,7 +134,7 @@ pub struct Machine {
 impl Machine {
     /// A machine that was never booted, with an empty disk.
     pub fn new(config: MachineConfig, choices: Choices) -> Machine {
-        let mut kernel = Box::new(Kernel::new(choices, config.keep_trace));
+        let mut kernel = ManuallyDrop::new(Kernel::take(choices, config.keep_trace));
         kernel.set_stacks(config.stack_bytes, config.measure_stacks);
         kernel.set_processors(config.processors);
         let state = kernel.state_mut();
@@ -163,7 +164,9 @@ impl Machine {
         match self.boot(Ending::Never, main).end {
             End::Returned(result) => result,
             End::Verdict(verdict) => panic!("{verdict}"),
-            End::PowerLoss | End::ProcessCrash => unreachable!("nothing cuts the power of this boot"),
+            End::PowerLoss | End::ProcessCrash => {
+                unreachable!("nothing cuts the power of this boot")
+            }
         }
     }
 
@@ -192,7 +195,10 @@ impl Machine {
         let state = self.kernel.state_mut();
         let death = state.death.take();
         let verdict = state.verdict.take();
-        if !plan.opened && matches!(death, Some(Death::PowerLoss | Death::ProcessCrash)) && plan.may_recover() {
+        if !plan.opened
+            && matches!(death, Some(Death::PowerLoss | Death::ProcessCrash))
+            && plan.may_recover()
+        {
             state.faults.deliver(Fault::CrashInRecovery);
         }
         let end = match (verdict, death, result) {
@@ -257,6 +263,11 @@ impl Machine {
         &mut self.kernel.state_mut().choices
     }
 
+    /// Takes the choices out: an enumerator goes on with them.
+    pub fn into_choices(mut self) -> Choices {
+        std::mem::replace(self.choices(), Choices::zeros())
+    }
+
     /// Rates and counters of faults, between boots.
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.kernel.state_mut().faults
@@ -316,6 +327,15 @@ impl Machine {
     /// Virtual time in nanoseconds.
     pub fn now_ns(&self) -> u64 {
         self.kernel.borrow().trace.time_ns()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // SAFETY: the field is not used again.
+        let mut kernel = unsafe { ManuallyDrop::take(&mut self.kernel) };
+        drop(std::mem::replace(&mut kernel.state_mut().choices, Choices::zeros()));
+        kernel.give_back();
     }
 }
 

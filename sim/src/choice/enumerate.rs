@@ -2,6 +2,9 @@
 
 use super::Choices;
 
+/// A choice among more alternatives than this is no branch: it is 0 in every run.
+const ALTERNATIVES_MAX: u64 = 1_024;
+
 /// The choices of one run of an enumeration: those taken, and how many alternatives each had.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Path {
@@ -10,18 +13,24 @@ pub(super) struct Path {
 }
 
 impl Path {
-    pub(super) fn next(&mut self, bound: u64) -> u64 {
+    /// The value of the next choice: 0, or one that is allowed.
+    pub(super) fn next(&mut self, bound: u64, allowed: &dyn Fn(u64) -> bool) -> u64 {
+        if bound > ALTERNATIVES_MAX {
+            return 0;
+        }
+        let count = (0..bound).filter(|value| *value == 0 || allowed(*value)).count() as u64;
         let index = self.at;
         self.at += 1;
         if index == self.steps.len() {
-            self.steps.push((0, bound));
+            self.steps.push((0, count));
         }
-        let (value, before) = self.steps[index];
+        let (taken, before) = self.steps[index];
         assert_eq!(
-            bound, before,
+            count, before,
             "choice {index} has other alternatives than before: not a function of the choices"
         );
-        value
+        let mut values = (0..bound).filter(|value| *value == 0 || allowed(*value));
+        values.nth(taken as usize).expect("a step is below its count")
     }
 
     /// Turns to the next path in depth-first order; `false` when all were taken.
@@ -38,7 +47,8 @@ impl Path {
     }
 }
 
-/// All runs of a small scenario, one after the other.
+/// All runs of a small scenario, one after the other. A choice among more than 1,024 alternatives (an
+/// amount, a pattern of garbage) is 0 in all of them.
 ///
 /// ```
 /// use falconry_sim::choice::Enumeration;
@@ -67,7 +77,8 @@ impl Enumeration {
         for _ in 0..self.runs_max {
             let mut choices = Choices::from_path(std::mem::take(&mut self.path));
             run(&mut choices);
-            let super::Source::Enumerate(path) = choices.source else {
+            let source = std::mem::replace(&mut choices.source, super::Source::Zero);
+            let super::Source::Enumerate(path) = source else {
                 unreachable!("the source of an enumeration's choices was exchanged")
             };
             self.path = path;

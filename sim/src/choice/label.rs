@@ -59,7 +59,7 @@ impl IntoLabel for &'static str {
 }
 
 /// The labels of one run, in the order of their first use, after the built-in ones.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[doc(hidden)]
 pub struct Labels {
     more: Vec<&'static str>,
@@ -68,8 +68,10 @@ pub struct Labels {
 }
 
 impl Labels {
-    pub(super) fn new() -> Self {
-        Labels { more: Vec::new(), slots: Vec::new() }
+    /// Forgets every label but the built-in ones, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.more.clear();
+        self.slots.fill(0);
     }
 
     pub(super) fn name(&self, label: Label) -> &'static str {

@@ -28,6 +28,8 @@ pub use record::{Entry, Recording};
 pub use seed::Draws;
 pub use text::RecordingError;
 
+use std::cell::Cell;
+
 use crate::trace::Digest;
 use label::Labels;
 use seed::Streams;
@@ -58,6 +60,14 @@ pub struct Divergence {
     pub asked: String,
 }
 
+/// The largest recording whose memory is kept for the next run on this OS thread.
+const SPARE_ENTRIES_MAX: usize = 1 << 16;
+
+thread_local! {
+    /// Memory of an earlier run, empty: a run starts without asking the allocator.
+    static SPARE: Cell<Option<(Labels, Vec<u64>)>> = const { Cell::new(None) };
+}
+
 /// The labelled choices of one run.
 pub struct Choices {
     source: Source,
@@ -70,14 +80,8 @@ pub struct Choices {
 
 impl Choices {
     fn new(source: Source) -> Self {
-        Choices {
-            source,
-            labels: Labels::new(),
-            record: Vec::new(),
-            digest: Digest::new(),
-            task: 0,
-            divergence: None,
-        }
+        let (labels, record) = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        Choices { source, labels, record, digest: Digest::new(), task: 0, divergence: None }
     }
 
     /// Every choice is 0: a run without fault or preemption.
@@ -121,6 +125,19 @@ impl Choices {
         bound: u64,
         propose: impl FnOnce(&mut Draws<'_>) -> u64,
     ) -> u64 {
+        self.decide_among(label, bound, |_| true, propose)
+    }
+
+    /// As [`Choices::decide`], where only the values that are `allowed` may come from an enumerator or
+    /// from raw bytes. 0 always is.
+    #[inline]
+    pub fn decide_among(
+        &mut self,
+        label: impl IntoLabel,
+        bound: u64,
+        allowed: impl Fn(u64) -> bool,
+        propose: impl FnOnce(&mut Draws<'_>) -> u64,
+    ) -> u64 {
         assert!(bound > 0 && bound <= BOUND_MAX, "a choice among {bound} alternatives");
         let label = label.into_label(&mut self.labels);
         let value = if let Source::Seed(streams) = &mut self.source {
@@ -128,7 +145,7 @@ impl Choices {
             assert!(value < bound, "{} proposed {value} of {bound}", self.labels.name(label));
             value
         } else {
-            self.given(label, bound)
+            self.given(label, bound, &allowed)
         };
         self.note(label, value);
         value
@@ -137,14 +154,17 @@ impl Choices {
     /// Whether something with a rate of `ppm` millionths happens; recorded as 0 or 1.
     #[inline]
     pub fn chance(&mut self, label: impl IntoLabel, ppm: u32) -> bool {
-        self.decide(label, 2, |draws| u64::from(draws.below(u64::from(PPM)) < u64::from(ppm))) == 1
+        let propose =
+            |draws: &mut Draws<'_>| u64::from(draws.below(u64::from(PPM)) < u64::from(ppm));
+        self.decide_among(label, 2, |_| ppm > 0, propose) == 1
     }
 
     /// Chooses by weight; recorded as the index. Panics if all weights are 0.
     pub fn weighted(&mut self, label: impl IntoLabel, weights: &[u32]) -> usize {
         let total: u64 = weights.iter().map(|w| u64::from(*w)).sum();
         assert!(total > 0, "no alternative has a weight");
-        self.decide(label, weights.len() as u64, |draws| {
+        let allowed = |index: u64| weights[index as usize] > 0;
+        self.decide_among(label, weights.len() as u64, allowed, |draws| {
             let mut rest = draws.below(total);
             for (index, weight) in weights.iter().enumerate() {
                 if rest < u64::from(*weight) {
@@ -215,16 +235,16 @@ impl Choices {
     }
 
     #[cold]
-    fn given(&mut self, label: Label, bound: u64) -> u64 {
+    fn given(&mut self, label: Label, bound: u64, allowed: &dyn Fn(u64) -> bool) -> u64 {
         match &mut self.source {
             Source::Zero | Source::Seed(_) => 0,
             Source::Bytes { bytes, at } => {
                 let mut rest = arbitrary::Unstructured::new(&bytes[*at..]);
                 let value = rest.int_in_range(0..=bound - 1).unwrap_or(0);
                 *at = bytes.len() - rest.len();
-                value
+                if allowed(value) { value } else { 0 }
             }
-            Source::Enumerate(path) => path.next(bound),
+            Source::Enumerate(path) => path.next(bound, allowed),
             Source::Recording { recording, at } => {
                 let index = *at;
                 *at += 1;
@@ -244,6 +264,18 @@ impl Choices {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Drop for Choices {
+    fn drop(&mut self) {
+        let mut labels = std::mem::take(&mut self.labels);
+        let mut record = std::mem::take(&mut self.record);
+        if record.capacity() <= SPARE_ENTRIES_MAX {
+            labels.clear();
+            record.clear();
+            let _ = SPARE.try_with(|spare| spare.set(Some((labels, record))));
         }
     }
 }

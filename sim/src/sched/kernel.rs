@@ -52,7 +52,7 @@ static EPOCHS: AtomicU32 = AtomicU32::new(1);
 /// A machine's core.
 pub(crate) struct Kernel {
     pub(super) state: StateCell<State>,
-    pub(super) fibers: StateCell<Vec<Option<Slot>>>,
+    pub(super) fibers: StateCell<Vec<Option<Box<Slot>>>>,
     yielder: Cell<*const Yielder<(), ()>>,
     pub(super) command: Cell<Command>,
     pub(crate) plan: Cell<Plan>,
@@ -68,8 +68,33 @@ pub(crate) struct Kernel {
     pub(crate) stack_bytes_max: Cell<usize>,
 }
 
+thread_local! {
+    /// A kernel of an earlier machine, with the memory of its tables.
+    static SPARE: Cell<Option<Box<Kernel>>> = const { Cell::new(None) };
+}
+
 impl Kernel {
-    pub(crate) fn new(choices: Choices, keep_trace: bool) -> Self {
+    /// A kernel, with the memory of one that this OS thread needs no longer, if there is one.
+    pub(crate) fn take(choices: Choices, keep_trace: bool) -> Box<Self> {
+        match SPARE.try_with(Cell::take).ok().flatten() {
+            Some(mut kernel) => {
+                kernel.state.get_mut().reset(choices, keep_trace);
+                kernel
+            }
+            None => Box::new(Kernel::new(choices, keep_trace)),
+        }
+    }
+
+    /// Keeps the memory for the next machine on this OS thread.
+    pub(crate) fn give_back(mut self: Box<Self>) {
+        let lost = self.broken.get() || self.fibers.get_mut().iter().any(Option::is_some);
+        if !lost {
+            self.stack_bytes_max.set(0);
+            let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+        }
+    }
+
+    fn new(choices: Choices, keep_trace: bool) -> Self {
         panics::install();
         overflow::install();
         Kernel {
@@ -122,7 +147,8 @@ impl Kernel {
         };
         let _current = Current::enter(self);
         let spawned = self.start_task(Some("main"), self.stack_bytes.get(), body);
-        let main_task = spawned.unwrap_or_else(|error| panic!("no stack for the main task: {error}"));
+        let main_task =
+            spawned.unwrap_or_else(|error| panic!("no stack for the main task: {error}"));
         assert_eq!(main_task, 0, "the main task is the first one");
         self.run_tasks();
         drop(_current);
@@ -234,7 +260,8 @@ impl Kernel {
         let mut state = self.borrow();
         state.tasks[task as usize].wait = Wait::Ended;
         let named = Named(task, &state.tasks[task as usize]).to_string();
-        let message = format!("{named} ran out of its stack of {} KiB", self.stack_bytes.get() / 1024);
+        let message =
+            format!("{named} ran out of its stack of {} KiB", self.stack_bytes.get() / 1024);
         state.current = task;
         state.convict(VerdictKind::StackOverflow, message, String::new());
         self.die(&mut state, Death::Exit);
@@ -268,7 +295,7 @@ impl Kernel {
         let mut state = self.borrow();
         let id = state.tasks.len() as TaskId;
         fibers.truncate(id as usize);
-        fibers.push(Some(Slot { fiber, guard_low }));
+        fibers.push(Some(Box::new(Slot { fiber, guard_low })));
         state.tasks.push(Task::new(name));
         state.ready.push(id);
         let name = name.unwrap_or("").to_string();
@@ -426,8 +453,8 @@ impl Kernel {
     pub(super) fn weak_fails(&self) -> bool {
         let mut state = self.borrow();
         let State { choices, faults, phase, .. } = &mut *state;
-        let fails = *phase == Phase::On
-            && faults.comes(choices, Label::SCHED_WEAK, Fault::WeakCasFail);
+        let fails =
+            *phase == Phase::On && faults.comes(choices, Label::SCHED_WEAK, Fault::WeakCasFail);
         if fails {
             faults.deliver(Fault::WeakCasFail);
         }

@@ -16,8 +16,7 @@ impl Object {
     /// Takes the lock if it is free for `mode`.
     #[inline]
     pub(super) fn take(&mut self, mode: LockMode, task: TaskId, place: Place) -> bool {
-        let free = self.holder.is_none()
-            && (mode == LockMode::Shared || self.shared_count == 0);
+        let free = self.holder.is_none() && (mode == LockMode::Shared || self.shared_count == 0);
         if free {
             match mode {
                 LockMode::Exclusive => self.holder = Some(task),

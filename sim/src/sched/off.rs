@@ -135,9 +135,8 @@ impl Kernel {
         if state.phase == Phase::Over {
             return;
         }
-        let swallowed = state.me().thrown > 0
-            && state.me().foreign == 0
-            && !std::thread::panicking();
+        let swallowed =
+            state.me().thrown > 0 && state.me().foreign == 0 && !std::thread::panicking();
         if swallowed && state.me().thrown < THROWS_MAX {
             drop(state);
             self.throw();
@@ -175,6 +174,8 @@ impl Kernel {
         }
         let current = state.current as usize;
         let others = state.tasks.iter().enumerate();
-        !others.filter(|(id, task)| *id != current && !task.has_ended()).any(|(_, task)| task.unwinding)
+        !others
+            .filter(|(id, task)| *id != current && !task.has_ended())
+            .any(|(_, task)| task.unwinding)
     }
 }

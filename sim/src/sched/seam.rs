@@ -48,7 +48,13 @@ impl Machine for Kernel {
         }
     }
 
-    fn wait(&self, object: &ObjectId, lock: &ObjectId, deadline: Option<u64>, place: Place) -> Wake {
+    fn wait(
+        &self,
+        object: &ObjectId,
+        lock: &ObjectId,
+        deadline: Option<u64>,
+        place: Place,
+    ) -> Wake {
         self.count_call();
         let mut state = self.borrow();
         let spurious = self.wakes_spuriously(&mut state);

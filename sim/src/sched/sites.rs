@@ -27,7 +27,8 @@ impl Sites {
 
     /// Names of the sites that were reached, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.reached.iter().map(|site| site.name.to_string()).collect();
+        let mut names: Vec<String> =
+            self.reached.iter().map(|site| site.name.to_string()).collect();
         names.sort();
         names
     }

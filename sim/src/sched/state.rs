@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(super) local_count: u32,
     pub(super) strategy: Box<dyn Strategy>,
     pub(super) strategy_kind: StrategyKind,
+    is_exhaustive: bool,
+    is_starving: bool,
     /// Mean accesses of atomics and cells from one scheduling point to the next: 1, 64, or 0 for
     /// never.
     pub(super) atomic_gap: u64,
@@ -103,12 +105,24 @@ impl State {
             local_count: 0,
             strategy: StrategyKind::Replay.start(),
             strategy_kind: StrategyKind::Replay,
+            is_exhaustive: false,
+            is_starving: false,
             atomic_gap: 0,
             gap_left: GAP_MAX,
             starved: None,
             alarm_step: 0,
             abandoned: 0,
         }
+    }
+
+    /// As new, with the memory of its tables kept.
+    pub(super) fn reset(&mut self, choices: Choices, keep_trace: bool) {
+        let old = std::mem::replace(self, State::new(choices, keep_trace));
+        self.tasks = old.tasks;
+        self.ready = old.ready;
+        self.objects = old.objects;
+        self.timers = old.timers;
+        self.futexes = old.futexes;
     }
 
     /// Forgets the tasks and objects of the boot before.
@@ -135,6 +149,8 @@ impl State {
         self.strategy_kind = kind.unwrap_or_else(|| StrategyKind::draw(&mut self.choices));
         self.strategy = self.strategy_kind.start();
         let is_exhaustive = matches!(self.strategy_kind, StrategyKind::Exhaustive { .. });
+        self.is_exhaustive = is_exhaustive;
+        self.is_starving = matches!(self.strategy_kind, StrategyKind::Starve { .. });
         self.atomic_gap = match self.choices.choose("strategy/atomics", 3) {
             _ if is_exhaustive => 1,
             0 => 0,
@@ -221,9 +237,10 @@ impl State {
             return (!can_stay).then_some(0);
         }
         let strategy = &mut self.strategy;
-        let chosen = self.choices.decide(Label::SCHED_NEXT, count as u64, |draws| {
-            strategy.next(&turn, draws) as u64
-        }) as usize;
+        let chosen = self
+            .choices
+            .decide(Label::SCHED_NEXT, count as u64, |draws| strategy.next(&turn, draws) as u64)
+            as usize;
         self.strategy.taken(&turn, chosen);
         if can_stay { chosen.checked_sub(1) } else { Some(chosen) }
     }
@@ -231,13 +248,20 @@ impl State {
     /// Puts a starved task last in `ready` and says how many are held back (0 or 1).
     #[inline]
     fn hold_starved(&mut self, can_stay: bool) -> usize {
+        if self.starved.is_none() && !self.is_starving {
+            return 0;
+        }
         let step = self.trace.step;
         let victim = match self.starved {
             Some((task, until)) if step < until => Some(task),
-            _ => self.strategy.starved(step),
+            _ => {
+                self.starved = None;
+                self.strategy.starved(step)
+            }
         };
         let Some(victim) = victim else { return 0 };
-        if self.faults.rate_ppm(Fault::Starve) == 0 || self.ready.len() + usize::from(can_stay) < 2 {
+        if self.faults.rate_ppm(Fault::Starve) == 0 || self.ready.len() + usize::from(can_stay) < 2
+        {
             return 0;
         }
         let Some(index) = self.ready.iter().position(|task| *task == victim) else { return 0 };
@@ -260,7 +284,12 @@ impl State {
     }
 
     /// The running task waits; a deadline is in virtual time.
-    pub(super) fn begin_wait(&mut self, wait: Wait, place: Option<Place>, deadline_ns: Option<u64>) {
+    pub(super) fn begin_wait(
+        &mut self,
+        wait: Wait,
+        place: Option<Place>,
+        deadline_ns: Option<u64>,
+    ) {
         let current = self.current;
         self.trace.event(None, What::Wait { on: wait.word().into(), object: wait.object() });
         let task = self.me();
@@ -324,11 +353,12 @@ impl State {
     /// The machine may fall asleep while nothing runs.
     fn consider_suspend(&mut self) {
         if self.faults.comes(&mut self.choices, "clock/suspend", Fault::Suspend) {
-            let ns = self.choices.log_uniform("clock/suspend_for", 1_000_000, 3_600_000_000_000);
+            let ns = self.choices.log_uniform("clock/suspend_for", 1, 3_600_000) * 1_000_000;
             self.trace.time_ns += ns;
             self.wall.stand_still(ns);
             self.faults.deliver(Fault::Suspend);
-            self.trace.event(None, What::Fault { fault: Fault::Suspend, file: 0, offset: ns, len: 0 });
+            self.trace
+                .event(None, What::Fault { fault: Fault::Suspend, file: 0, offset: ns, len: 0 });
         }
     }
 
@@ -345,7 +375,9 @@ impl State {
     /// What every living task waits for, with the holders of locks.
     pub(super) fn waits(&self) -> Vec<(String, String)> {
         let living = self.tasks.iter().enumerate().filter(|(_, task)| !task.has_ended());
-        living.map(|(id, task)| (Named(id as u32, task).to_string(), self.wait_text(task))).collect()
+        living
+            .map(|(id, task)| (Named(id as u32, task).to_string(), self.wait_text(task)))
+            .collect()
     }
 
     fn wait_text(&self, task: &Task) -> String {
@@ -358,7 +390,8 @@ impl State {
                 let lock = self.objects.look(object);
                 let _ = write!(text, " #{object}");
                 if let Some(holder) = lock.holder {
-                    let _ = write!(text, ", held by {}", Named(holder, &self.tasks[holder as usize]));
+                    let _ =
+                        write!(text, ", held by {}", Named(holder, &self.tasks[holder as usize]));
                 } else if lock.shared_count > 0 {
                     let _ = write!(text, ", held by {} readers", lock.shared_count);
                 }

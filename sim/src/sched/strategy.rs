@@ -58,13 +58,17 @@ impl StrategyKind {
     pub fn draw(choices: &mut Choices) -> StrategyKind {
         match choices.weighted("strategy/kind", &[1, 4, 3, 1, 2, 2]) {
             0 => StrategyKind::Replay,
-            1 => StrategyKind::Random { stay: [0, 32, 60, 63][choices.choose("strategy/stay", 4) as usize] },
+            1 => StrategyKind::Random {
+                stay: [0, 32, 60, 63][choices.choose("strategy/stay", 4) as usize],
+            },
             2 => StrategyKind::Pct {
                 changes: 1 + choices.choose("strategy/changes", 5) as u32,
                 steps: choices.log_uniform("strategy/steps", 64, 16 * 1024),
             },
             3 => StrategyKind::RoundRobin,
-            4 => StrategyKind::Quantum { ns: choices.log_uniform("strategy/quantum", 1_000, 20_000_000) },
+            4 => StrategyKind::Quantum {
+                ns: choices.log_uniform("strategy/quantum", 1_000, 20_000_000),
+            },
             _ => StrategyKind::Starve { steps: choices.log_uniform("strategy/steps", 16, 4_096) },
         }
     }
@@ -144,15 +148,15 @@ pub(super) trait Strategy {
     /// Proposes an alternative.
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize;
 
-    /// How many alternatives an enumerator is offered.
+    /// How many alternatives an enumerator is offered; asked of `exhaustive` alone.
     fn alternatives(&self, turn: &Turn<'_>) -> usize {
         turn.alternatives()
     }
 
-    /// An alternative was taken, whoever chose it.
+    /// An alternative was taken, whoever chose it; told to `exhaustive` alone.
     fn taken(&mut self, _turn: &Turn<'_>, _alternative: usize) {}
 
-    /// A task that may not be picked now although it could run.
+    /// A task that may not be picked now although it could run; asked of `starve` alone.
     fn starved(&self, _step: u64) -> Option<TaskId> {
         None
     }
@@ -173,7 +177,11 @@ struct Random {
 impl Strategy for Random {
     #[inline]
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
-        if self.stay > 0 && turn.can_stay && !turn.gives_way() && draws.below(64) < u64::from(self.stay) {
+        if self.stay > 0
+            && turn.can_stay
+            && !turn.gives_way()
+            && draws.below(64) < u64::from(self.stay)
+        {
             return 0;
         }
         draws.below(turn.alternatives() as u64) as usize
@@ -241,9 +249,9 @@ impl Pct {
 impl Strategy for Pct {
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         let (changes, steps) = (self.changes, self.steps);
-        let planned = self.planned.get_or_insert_with(|| {
-            (0..changes).map(|_| turn.step + draws.below(steps)).collect()
-        });
+        let planned = self
+            .planned
+            .get_or_insert_with(|| (0..changes).map(|_| turn.step + draws.below(steps)).collect());
         let before = planned.len();
         planned.retain(|step| *step > turn.step);
         let is_due = planned.len() < before;

@@ -162,39 +162,48 @@ pub enum What {
 }
 
 impl What {
-    /// Folds the event into a digest.
+    /// Folds the event, with two words of its own (when it was, and who did it), into a digest.
     #[inline]
-    pub(super) fn fold(&self, digest: &mut Digest) {
+    pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {
+        let mut head = |code: u64, a: u64, b: u64| {
+            digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
+        };
         match self {
-            What::Boot { number } => digest.fold(1, u64::from(*number)),
-            What::Down { how } => fold_text(digest, 2, how),
-            What::Spawn { child, name } => fold_text(digest, 3 | u64::from(*child) << 8, name),
-            What::Exit { how } => fold_text(digest, 4, how),
-            What::Preempt { to } => digest.fold(5, u64::from(*to)),
-            What::Wait { on, object } => fold_text(digest, 6 | object << 8, on),
-            What::File { file, path } => fold_text(digest, 7 | u64::from(*file) << 8, path),
+            What::Preempt { to } => head(5, u64::from(*to), 0),
+            What::Boot { number } => head(1, u64::from(*number), 0),
+            What::Down { how } => fold_text(digest, when, who ^ 2 << 56, how),
+            What::Spawn { child, name } => {
+                head(3, u64::from(*child), 0);
+                digest.fold_bytes(name.as_bytes());
+            }
+            What::Exit { how } => fold_text(digest, when, who ^ 4 << 56, how),
+            What::Wait { on, object } => head(6, *object, on.len() as u64),
+            What::File { file, path } => {
+                head(7, u64::from(*file), 0);
+                digest.fold_bytes(path.as_bytes());
+            }
             What::Disk { op, file, offset, len, errno } => {
-                digest.fold(8 | (*op as u64) << 8 | u64::from(*file) << 16, *offset);
-                digest.fold(*len, *errno as u64);
+                head(8, *op as u64, u64::from(*file));
+                digest.fold(*offset, *len ^ (*errno as u64) << 48);
             }
             What::Fault { fault, file, offset, len } => {
-                digest.fold(9 | (*fault as u64) << 8 | u64::from(*file) << 16, *offset);
-                digest.fold(*len, 0);
+                head(9, *fault as u64, u64::from(*file));
+                digest.fold(*offset, *len);
             }
             What::Settled { file, kept, lost } => {
-                digest.fold(10 | u64::from(*file) << 8, *kept);
-                digest.fold(*lost, 0);
+                head(10, u64::from(*file), 0);
+                digest.fold(*kept, *lost);
             }
-            What::Site { name } => fold_text(digest, 11, name),
+            What::Site { name } => fold_text(digest, when, who ^ 11 << 56, name),
             What::Note { lane, text } => {
-                fold_text(digest, 12, lane);
-                fold_text(digest, 13, text);
+                fold_text(digest, when, who ^ 12 << 56, lane);
+                digest.fold_bytes(text.as_bytes());
             }
         }
     }
 }
 
-fn fold_text(digest: &mut Digest, code: u64, text: &str) {
-    digest.fold(code, text.len() as u64);
+fn fold_text(digest: &mut Digest, when: u64, who: u64, text: &str) {
+    digest.fold(when, who);
     digest.fold_bytes(text.as_bytes());
 }

@@ -10,9 +10,11 @@
 
 mod digest;
 mod event;
+mod json;
 
 pub use digest::Digest;
 pub use event::{DiskOp, Event, EventId, What};
+pub use json::{read_json_lines, write_json_lines};
 
 /// The events of a run.
 #[derive(Debug, Default)]
@@ -39,8 +41,7 @@ impl Trace {
     pub fn event(&mut self, cause: Option<EventId>, what: What) -> EventId {
         let id = EventId(self.count);
         self.count += 1;
-        self.digest.fold(self.time_ns ^ u64::from(self.task) << 48, self.step);
-        what.fold(&mut self.digest);
+        what.fold(&mut self.digest, self.time_ns ^ u64::from(self.task) << 48, self.step);
         if let Some(events) = &mut self.kept {
             events.push(Event {
                 id,
