@@ -69,10 +69,10 @@ pub fn wait(ns: u64) -> io::Result<()> {
     if kernel.borrow().phase == Phase::On { Ok(()) } else { Err(gone()) }
 }
 
-/// Whether the calling task is being unwound because the power has gone: an error would be of no use
-/// to its destructors.
+/// Whether the calling task unwinds after the power has gone: an error would be of no use to its
+/// destructors.
 pub fn is_unwinding() -> bool {
-    current().is_some_and(|kernel| kernel.borrow().phase == Phase::Unwind)
+    current().is_some_and(|kernel| kernel.borrow().phase != Phase::On && kernel.is_unwinding())
 }
 
 fn gone() -> io::Error {

@@ -163,7 +163,7 @@ impl Kernel {
 
     /// Whether the running task is unwinding, as far as that can be told while others may be
     /// suspended in the middle of it.
-    pub(super) fn is_unwinding(&self) -> bool {
+    pub(crate) fn is_unwinding(&self) -> bool {
         if !std::thread::panicking() {
             return false;
         }
