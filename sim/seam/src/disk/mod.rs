@@ -4,6 +4,16 @@
 //! calls and their guarantees are those of a POSIX file system, no more: a write is durable after a
 //! sync of its file, a name is durable after a sync of its directory.
 
+#[cfg(target_os = "linux")]
+mod device;
+mod error;
+#[cfg(target_os = "linux")]
+mod std_disk;
+
+pub use error::{DiskError, errno};
+#[cfg(target_os = "linux")]
+pub use std_disk::StdDisk;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,8 +80,8 @@ pub enum LockKind {
 
 /// One directory tree on one device.
 ///
-/// Errors are `std::io::Error` with a real errno; the name of the file is the caller's to add unless
-/// the implementation says that it does.
+/// Errors are `std::io::Error` with a real errno, which [`errno`] reads; the name of the file is the
+/// caller's to add unless the implementation says that it does ([`StdDisk`] does).
 pub trait Disk: Send + Sync {
     /// Opens a file. A new name is durable only after [`Disk::sync_dir`] of its directory.
     fn open(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn File>>;
