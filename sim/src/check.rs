@@ -28,6 +28,12 @@
 //! });
 //! ```
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the runner works on the host, around the runs and never inside one"
+)]
+
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,10 @@
 //! The machine's core: switches tasks, and runs them from the OS thread's own stack.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the scheduler tells the tasks of an OS thread apart by itself"
+)]
+
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -489,9 +494,7 @@ impl Drop for Kernel {
 
 /// The kernel that runs on this OS thread, if any. Good until its `run` returns.
 pub(crate) fn current() -> Option<&'static Kernel> {
-    if hook::current().is_none() {
-        return None;
-    }
+    hook::current()?;
     let kernel = panics::watched();
     // SAFETY: `Current` keeps the pointer as long as the kernel runs, on this OS thread alone.
     unsafe { kernel.as_ref() }

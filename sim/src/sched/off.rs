@@ -15,6 +15,11 @@
 //! Whether a task was thrown is a flag of the task: `std::thread::panicking` speaks of all tasks of
 //! the OS thread.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the scheduler tells the tasks of an OS thread apart by itself"
+)]
+
 use falconry_seam::hook::{TaskId, Wake};
 
 use super::kernel::{Command, Kernel};

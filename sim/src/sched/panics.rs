@@ -1,5 +1,10 @@
 //! Panics of tasks: kept silent, remembered, attributed.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "the process has one of it, for all machines: taken outside of any machine"
+)]
+
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
 use std::ptr;

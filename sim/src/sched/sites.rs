@@ -1,5 +1,10 @@
 //! Which assertion sites of the engine a run reached.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "the process has one of it, for all machines: taken outside of any machine"
+)]
+
 use falconry_seam::assert::{Site, SiteKind};
 
 use crate::choice::{Choices, PPM};

@@ -6,6 +6,11 @@
 //! coroutine has ended. The pool of this OS thread comes first; when the thread ends, what it pooled
 //! goes to the pool of the process, so that a run on a fresh OS thread maps nothing either.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "the process has one of it, for all machines: taken outside of any machine"
+)]
+
 use std::cell::RefCell;
 use std::io;
 use std::num::NonZeroUsize;
