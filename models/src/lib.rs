@@ -10,3 +10,4 @@ pub mod run;
 pub mod scenario;
 pub mod store;
 pub mod swarm;
+pub mod workload;

@@ -1,20 +1,46 @@
 //! One run: a case goes in, an outcome comes out. What every verb of the program is made of.
 
-use falconry_sim::choice::Recording;
+use falconry_sim::choice::{Choices, Recording};
 use falconry_sim::fault::{FAULT_COUNT, Fault};
 use falconry_sim::trace::{Digest, Event};
 use serde::{Deserialize, Serialize};
 
-use crate::{engine, scenario};
+use crate::engine::{self, Engine};
+use crate::scenario::{self, Scenario};
+
+mod break_sync;
+mod knobs;
+mod life;
+pub mod properties;
+mod rates;
+mod session;
+mod verdict;
+
+use knobs::Knobs;
 
 /// Runs a case to its verdict.
 ///
 /// # Errors
 ///
 /// Where the case cannot be run at all, as [`check_case`] says.
-pub fn run_case(case: &Case, _wishes: &Wishes) -> Result<Outcome, CaseError> {
-    check_case(case)?;
-    Err(CaseError::UnknownEngine { name: case.engine.clone(), known: engine::names().join(", ") })
+pub fn run_case(case: &Case, wishes: &Wishes) -> Result<Outcome, CaseError> {
+    let scenario = admitted(case)?;
+    run_with(engine::find(&case.engine)?, &scenario, case, wishes)
+}
+
+/// Runs a case with an engine and a scenario that need not be built in; the names in `case` are only
+/// told.
+///
+/// # Errors
+///
+/// Where a setting of the case does not fit.
+pub fn run_with(
+    engine: &dyn Engine,
+    scenario: &Scenario,
+    case: &Case,
+    wishes: &Wishes,
+) -> Result<Outcome, CaseError> {
+    life::run(engine, scenario, case, wishes)
 }
 
 /// Says whether a case can be run, without running it.
@@ -23,15 +49,22 @@ pub fn run_case(case: &Case, _wishes: &Wishes) -> Result<Outcome, CaseError> {
 ///
 /// Names the engine, scenario or setting that does not exist, and what there is.
 pub fn check_case(case: &Case) -> Result<(), CaseError> {
+    let scenario = admitted(case)?;
+    let engine = engine::find(&case.engine)?;
+    let knobs = Knobs::of(case, scenario)?;
+    life::settings(engine, &knobs, &mut Choices::zeros()).map(|_| ())
+}
+
+fn admitted(case: &Case) -> Result<Scenario, CaseError> {
     let scenario = scenario::find(&case.scenario)?;
+    if case.engine != engine::MACHINE {
+        engine::find(&case.engine)?;
+    }
     if !scenario.admits(&case.engine) {
         let what = format!("it is not meant for engine '{}'", case.engine);
         return Err(CaseError::BadScenario { file: case.scenario.clone(), what });
     }
-    if case.engine != engine::MACHINE {
-        engine::find(&case.engine)?;
-    }
-    Ok(())
+    Ok(scenario)
 }
 
 /// Which column of the knob table the rates of faults are drawn from.
@@ -301,6 +334,14 @@ pub enum CaseError {
         /// The value.
         value: String,
         /// What it takes.
+        what: String,
+    },
+    /// The surviving disk could not be written out as real files.
+    #[error("cannot export the disk to {folder}: {what}")]
+    Export {
+        /// The folder.
+        folder: String,
+        /// What the operating system says.
         what: String,
     },
 }

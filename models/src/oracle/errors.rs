@@ -14,8 +14,6 @@ pub struct Circumstances {
     pub disk_failed: bool,
     /// A fault that the engine does not claim to survive was delivered in this run.
     pub beyond: bool,
-    /// The settings do not promise a usable database, and the power went.
-    pub unusable: bool,
 }
 
 /// Judges an error that the engine returned from `call` while the power was on.
@@ -40,7 +38,7 @@ pub fn judge(call: &str, error: &EngineError, then: Circumstances) -> Result<(),
             then.beyond || then.disk_failed,
         ),
     };
-    if explained || then.unusable {
+    if explained {
         return Ok(());
     }
     Err(Breach::new(property, sentence, call).row("found", error.to_string()))
@@ -85,7 +83,5 @@ mod tests {
         let corrupt = EngineError::Corrupt { what: "page 3".into() };
         let beyond = Circumstances { beyond: true, ..calm };
         assert_eq!(judge("get", &corrupt, beyond), Ok(()));
-        let unusable = Circumstances { unusable: true, ..calm };
-        assert_eq!(judge("open", &corrupt, unusable), Ok(()));
     }
 }

@@ -156,7 +156,7 @@ impl Scenario {
         self.holds.as_ref().is_none_or(|holds| holds.contains(&property))
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         for (name, span, low, high) in self.limits() {
             if span.0 > span.1 || span.0 < low || span.1 > high {
                 return Err(format!(

@@ -1,0 +1,69 @@
+//! The settings of a case that the run itself understands; the rest is the engine's.
+
+use crate::engine::Contract;
+use crate::run::{Case, CaseError};
+use crate::scenario::{Scenario, Span};
+
+const KNOWN: &[&str] = &[
+    "contract",
+    "concurrency",
+    "workload.clients",
+    "workload.transactions",
+    "workload.keys",
+    "workload.value_bytes",
+    "bounds.boots",
+];
+
+/// What was fixed by hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Knobs {
+    /// By which contract the engine is judged, in place of its own.
+    pub(crate) contract: Option<Contract>,
+    /// How clients are interleaved.
+    pub(crate) concurrency: Option<String>,
+    /// The scenario with sizes fixed.
+    pub(crate) scenario: Scenario,
+    /// Settings of the engine.
+    pub(crate) engine: Vec<(String, String)>,
+}
+
+impl Knobs {
+    /// Sorts the settings of a case.
+    pub(crate) fn of(case: &Case, mut scenario: Scenario) -> Result<Knobs, CaseError> {
+        let (own, engine): (Vec<_>, Vec<_>) =
+            case.settings.iter().cloned().partition(|(name, _)| KNOWN.contains(&name.as_str()));
+        let mut contract = None;
+        let mut concurrency = None;
+        for (name, value) in own {
+            let refuse = |what: &str| CaseError::BadSetting {
+                engine: case.engine.clone(),
+                name: name.clone(),
+                value: value.clone(),
+                what: what.into(),
+            };
+            let fixed = || match value.parse() {
+                Ok(number) if number > 0 => Ok(Span(number, number)),
+                _ => Err(refuse("it takes a number from 1")),
+            };
+            match name.as_str() {
+                "contract" => {
+                    let contracts =
+                        [Contract::Durable, Contract::AllButLast, Contract::Prefix, Contract::Weak];
+                    let found = contracts.into_iter().find(|c| c.name() == value);
+                    let what = "it takes durable, all_but_last, prefix, weak";
+                    contract = Some(found.ok_or_else(|| refuse(what))?);
+                }
+                "concurrency" => concurrency = Some(value.clone()),
+                "workload.clients" => scenario.workload.clients = fixed()?,
+                "workload.transactions" => scenario.workload.transactions = fixed()?,
+                "workload.keys" => scenario.workload.keys = fixed()?,
+                "workload.value_bytes" => scenario.workload.value_bytes = fixed()?,
+                _ => scenario.bounds.boots = fixed()?,
+            }
+        }
+        scenario
+            .check()
+            .map_err(|what| CaseError::BadScenario { file: case.scenario.clone(), what })?;
+        Ok(Knobs { contract, concurrency, scenario, engine })
+    }
+}

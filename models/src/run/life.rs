@@ -1,0 +1,353 @@
+//! The life of a run: boots that lose their power, then one without faults, then a last look.
+//!
+//! # Method
+//!
+//! Everything about a run is drawn first: disk, settings, sizes, rates. Then come boots of work; each
+//! may lose its power, or its process, while it opens or works, or ends by itself and then loses its
+//! power or not. At last faults are held back: the engine must open and commit, is closed, loses its
+//! power at rest, and is looked at once more.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use falconry_sim::choice::Choices;
+use falconry_sim::disk::DiskConfig;
+use falconry_sim::fault::Fault;
+use falconry_sim::{End, Ending, Machine, MachineConfig, PowerDraw};
+
+use crate::engine::{Concurrency, Contract, Engine, Promise, Settings, SettingsDraw};
+use crate::oracle::Breach;
+use crate::oracle::history::History;
+use crate::oracle::recovered::After;
+use crate::run::knobs::Knobs;
+use crate::run::rates::{self, Admission};
+use crate::run::session::{Done, Session, Task};
+use crate::run::{Case, CaseError, Counters, Finding, Outcome, Wishes, properties, verdict};
+use crate::scenario::Scenario;
+use crate::workload::{self, Sizes, Witness};
+
+/// Boots that end before the engine has opened, one after the other.
+const RECOVERY_CRASHES_MAX: u32 = 3;
+const RECOVERY_CRASH_PPM: u32 = 300_000;
+const PROCESS_CRASH_PPM: u32 = 150_000;
+
+/// Engines whose state belongs to the process take turns.
+static PROCESS: Mutex<()> = Mutex::new(());
+
+/// What is drawn before the first boot.
+struct Plan {
+    settings: Settings,
+    sizes: Sizes,
+    boots: u64,
+    disk: DiskConfig,
+    rates: [u32; falconry_sim::fault::FAULT_COUNT],
+    claims: falconry_sim::fault::FaultSet,
+}
+
+/// Draws the settings of an engine.
+///
+/// # Errors
+///
+/// For a setting fixed by hand that the engine does not take.
+pub(crate) fn settings(
+    engine: &dyn Engine,
+    knobs: &Knobs,
+    choices: &mut Choices,
+) -> Result<Settings, CaseError> {
+    let mut draw = SettingsDraw::new(choices, engine.name(), &knobs.engine);
+    let own = engine.draw(&mut draw)?;
+    let values = draw.finish()?;
+    let ways = engine.concurrency();
+    let drawn = choices.choose("settings/concurrency", ways.len() as u64) as usize;
+    let way = match &knobs.concurrency {
+        None => Some(ways[drawn]),
+        Some(word) => ways.iter().copied().find(|way| way.name() == word),
+    };
+    let Some(concurrency) = way else {
+        let known: Vec<&str> = ways.iter().map(|way| way.name()).collect();
+        return Err(CaseError::BadSetting {
+            engine: engine.name().into(),
+            name: "concurrency".into(),
+            value: knobs.concurrency.clone().unwrap_or_default(),
+            what: format!("it takes {}", known.join(", ")),
+        });
+    };
+    Ok(Settings::new(values, own, concurrency))
+}
+
+/// Runs an engine through a case, on a fresh OS thread where it needs one.
+///
+/// # Errors
+///
+/// Where the case cannot be run at all.
+pub(crate) fn run(
+    engine: &dyn Engine,
+    scenario: &Scenario,
+    case: &Case,
+    wishes: &Wishes,
+) -> Result<Outcome, CaseError> {
+    let knobs = Knobs::of(case, scenario.clone())?;
+    let _turn =
+        engine.needs_process().then(|| PROCESS.lock().unwrap_or_else(PoisonError::into_inner));
+    if !engine.needs_fresh_thread() {
+        return on_this_thread(engine, &knobs, case, wishes);
+    }
+    falconry_ambient::install();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| on_this_thread(engine, &knobs, case, wishes));
+        thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    })
+}
+
+fn on_this_thread(
+    engine: &dyn Engine,
+    knobs: &Knobs,
+    case: &Case,
+    wishes: &Wishes,
+) -> Result<Outcome, CaseError> {
+    let mut choices = match &wishes.replay {
+        Some(recording) => Choices::from_recording(recording.clone()),
+        None => Choices::from_seed(case.seed),
+    };
+    let plan = Plan::draw(engine, knobs, case, &mut choices)?;
+    let bounds = knobs.scenario.bounds;
+    let config = MachineConfig {
+        disk: plan.disk.clone(),
+        steps_max: wishes.stop_at_step.unwrap_or(bounds.steps),
+        stack_bytes: engine.stack_bytes(),
+        keep_trace: wishes.trace,
+        planted: case.planted.clone(),
+        ..MachineConfig::default()
+    };
+    let mut machine = Machine::new(config, choices);
+    for fault in Fault::ALL {
+        machine.faults().set_rate(*fault, plan.rates[*fault as usize]);
+    }
+    let contract = knobs.contract.unwrap_or(plan.settings.contract);
+    let witness = Witness::new(contract, plan.claims);
+    let Some(workload) = workload::of_kind(knobs.scenario.workload.kind, plan.sizes) else {
+        return Err(CaseError::BadScenario {
+            file: case.scenario.clone(),
+            what: format!("its workload is not for engine '{}'", engine.name()),
+        });
+    };
+    let session = Session {
+        engine,
+        settings: &plan.settings,
+        workload: &*workload,
+        witness: &witness,
+        sizes: plan.sizes,
+        break_sync: case.break_sync,
+        live_within_ns: bounds.live_within_ms.saturating_mul(1_000_000),
+        looked: AtomicBool::new(false),
+    };
+    let life =
+        Life { machine: &mut machine, session: &session, after: Cell::new(After::ProcessCrash) };
+    let verdict = life.live(&plan);
+    let mut outcome = outcome(&mut machine, &witness, verdict, wishes, contract, &plan);
+    let canary = engine.is_canary();
+    outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
+    outcome.findings.iter_mut().for_each(|finding| finding.expected_finding = canary);
+    if wishes.recording {
+        let mut recording = machine.recording();
+        recording.properties = properties::of(case);
+        outcome.recording = Some(recording);
+    }
+    if let Some(folder) = &wishes.export {
+        machine.disk().export(folder).map_err(|error| CaseError::Export {
+            folder: folder.display().to_string(),
+            what: error.to_string(),
+        })?;
+    }
+    Ok(outcome)
+}
+
+impl Plan {
+    fn draw(
+        engine: &dyn Engine,
+        knobs: &Knobs,
+        case: &Case,
+        choices: &mut Choices,
+    ) -> Result<Plan, CaseError> {
+        let disk = DiskConfig::draw(choices);
+        let settings = settings(engine, knobs, choices)?;
+        let mut sizes = Sizes::draw(choices, &knobs.scenario.workload);
+        if settings.concurrency == Concurrency::Single {
+            sizes.clients = 1;
+        }
+        let boots = knobs.scenario.bounds.boots.draw(choices, "size/boots");
+        let mut fixed: Vec<(Fault, u32)> =
+            knobs.scenario.faults.iter().map(|(fault, ppm)| (*fault, *ppm)).collect();
+        fixed.extend(&case.fault_ppm);
+        let claims = engine.claims();
+        let admission = Admission {
+            profile: case.faults,
+            claims,
+            beyond_budget: case.beyond_budget,
+            fixed: &fixed,
+        };
+        let rates = rates::draw(choices, admission);
+        Ok(Plan { settings, sizes, boots, disk, rates, claims })
+    }
+
+    fn words(&self, contract: Contract, strategy: &str) -> Vec<(String, String)> {
+        let mut words: Vec<(String, String)> = vec![
+            ("fs".into(), self.disk.fs.name().into()),
+            ("device".into(), self.disk.device.name().into()),
+            ("strategy".into(), strategy.into()),
+            ("contract".into(), contract.name().into()),
+            ("concurrency".into(), self.settings.concurrency.name().into()),
+        ];
+        words.extend(self.settings.iter().map(|(name, value)| (name.into(), value.into())));
+        let sizes = [
+            ("clients", u64::from(self.sizes.clients)),
+            ("transactions", self.sizes.transactions),
+            ("keys", self.sizes.keys),
+            ("value_bytes", self.sizes.value_bytes),
+            ("boots", self.boots),
+        ];
+        words.extend(sizes.map(|(name, size)| (name.into(), size.to_string())));
+        let rates = Fault::ALL.iter().filter(|fault| self.rates[**fault as usize] > 0);
+        words
+            .extend(rates.map(|fault| {
+                (fault.name().into(), format!("{} ppm", self.rates[*fault as usize]))
+            }));
+        words
+    }
+
+    /// Where a boot may end: somewhere in the work that it is going to do.
+    fn power(&self, recovery_ppm: u32) -> PowerDraw {
+        let commits = u64::from(self.sizes.clients) * self.sizes.transactions;
+        PowerDraw {
+            disk_ops_max: 8 + commits * 12,
+            syncs_max: 1 + commits * 2,
+            steps_max: 100 + commits * 100,
+            recovery_ppm,
+            process_crash_ppm: PROCESS_CRASH_PPM,
+        }
+    }
+}
+
+struct Life<'a> {
+    machine: &'a mut Machine,
+    session: &'a Session<'a>,
+    /// How the lives ended since a state was last seen, the worst of them.
+    after: Cell<After>,
+}
+
+impl Life<'_> {
+    /// Runs all boots; a verdict of the machine ends them.
+    fn live(mut self, plan: &Plan) -> Option<(Breach, u32, u64)> {
+        let mut recovery_crashes = 0;
+        let mut boots = 0;
+        while boots < plan.boots && !self.session.witness.is_over() {
+            // A recovery that was cut often enough is let through.
+            let recovery_ppm =
+                if recovery_crashes < RECOVERY_CRASHES_MAX { RECOVERY_CRASH_PPM } else { 1 };
+            let ending = Ending::Drawn(plan.power(recovery_ppm));
+            let opened = match self.boot(ending, Task::Work) {
+                Ok(opened) => opened,
+                Err(verdict) => return Some(verdict),
+            };
+            recovery_crashes = if opened { 0 } else { recovery_crashes + 1 };
+            boots += u64::from(opened || recovery_crashes > RECOVERY_CRASHES_MAX);
+        }
+        self.machine.faults().hold_back(true);
+        for task in [Task::Live, Task::Look] {
+            if self.session.witness.is_over() {
+                return None;
+            }
+            if let Err(verdict) = self.boot(Ending::Never, task) {
+                return Some(verdict);
+            }
+        }
+        None
+    }
+
+    /// One boot, and what becomes of the power after it. Says whether the engine had opened.
+    fn boot(&mut self, ending: Ending, task: Task) -> Result<bool, (Breach, u32, u64)> {
+        let number = self.machine.counters().boots as u32 + 1;
+        let (session, after) = (self.session, self.after.get());
+        let boot = self.machine.boot(ending, |ctx| session.run(ctx.disk(), number, task, after));
+        let (end, clean) = match boot.end {
+            End::Verdict(verdict) => {
+                return Err((verdict::breach_of(&verdict), number, verdict.step));
+            }
+            End::PowerLoss => (After::PowerLoss, false),
+            End::ProcessCrash => (After::ProcessCrash, false),
+            End::Returned(done) => (self.rest(task), done == Done::Closed(Promise::Durable)),
+        };
+        let end = match end {
+            After::PowerLoss if clean => After::CleanShutdown,
+            end => end,
+        };
+        let looked = session.looked.load(Ordering::Relaxed);
+        self.after.set(if looked { end } else { end.max(after) });
+        Ok(boot.opened)
+    }
+
+    /// The boot ended by itself: the power goes now, or the process is started again.
+    fn rest(&mut self, task: Task) -> After {
+        let cut = self.machine.choices().choose("life/cut_at_rest", 3) > 0;
+        if cut || task == Task::Live {
+            self.machine.cut_power();
+            return After::PowerLoss;
+        }
+        After::ProcessCrash
+    }
+}
+
+fn outcome(
+    machine: &mut Machine,
+    witness: &Witness,
+    verdict: Option<(Breach, u32, u64)>,
+    wishes: &Wishes,
+    contract: Contract,
+    plan: &Plan,
+) -> Outcome {
+    let mut breaches = witness.take_breaches();
+    // A run that was told to stop early has no verdict for it.
+    let stopped = wishes.stop_at_step.is_some();
+    breaches
+        .extend(verdict.filter(|(breach, ..)| {
+            !(stopped && breach.property == crate::run::Property::Liveness)
+        }));
+    let findings: Vec<Finding> = breaches
+        .into_iter()
+        .map(|(breach, boot, step)| breach.into_finding(boot, step, false))
+        .collect();
+    for finding in &findings {
+        machine.note("oracle", format!("{}: {}", finding.property.name(), finding.sentence));
+    }
+    let counted = machine.counters();
+    let faults = Fault::ALL.iter().map(|fault| machine.faults().delivered(*fault)).collect();
+    let counters = Counters {
+        boots: counted.boots,
+        power_losses: counted.power_losses,
+        partial_power_losses: counted.partial_power_losses,
+        process_crashes: counted.process_crashes,
+        commits_acked: witness.history(History::acked_count),
+        steps: counted.steps,
+        time_ns: counted.time_ns,
+        abandoned: counted.abandoned,
+        resurrected: witness.history(History::resurrected_count),
+        faults,
+    };
+    let divergence = machine.choices().divergence().map(|divergence| {
+        format!(
+            "choice {}: recorded {}, asked {}",
+            divergence.index, divergence.recorded, divergence.asked
+        )
+    });
+    Outcome {
+        digest: machine.digest().value(),
+        findings,
+        counters,
+        reached: machine.reached(),
+        drawn: plan.words(contract, machine.strategy().name()),
+        trace: machine.take_trace(),
+        recording: None,
+        divergence,
+    }
+}

@@ -1,0 +1,52 @@
+//! A verdict of the machine as a finding.
+
+use falconry_sim::{Verdict, VerdictKind};
+
+use crate::oracle::Breach;
+use crate::run::Property;
+
+/// The breach that a verdict of the machine stands for.
+pub(crate) fn breach_of(verdict: &Verdict) -> Breach {
+    let (property, sentence) = match verdict.kind {
+        VerdictKind::Deadlock => (Property::Deadlock, "every task waits for another"),
+        VerdictKind::StepBudget => (Property::Liveness, "no end within the budget of steps"),
+        VerdictKind::Panic => (Property::Panic, "the engine panicked"),
+        VerdictKind::StackOverflow => (Property::StackOverflow, "a task ran out of stack"),
+        VerdictKind::Assertion => (Property::Assertion, "an assertion of the engine failed"),
+        VerdictKind::Harness => (Property::Harness, "a rule of the testbed is broken"),
+    };
+    let mut breach = Breach::new(property, sentence, normalise(&verdict.place))
+        .row("task", verdict.task.clone())
+        .row("found", verdict.message.clone());
+    if !verdict.place.is_empty() {
+        breach = breach.row("at", verdict.place.clone());
+    }
+    for (task, wait) in &verdict.details {
+        breach = breach.row(task, wait.clone());
+    }
+    breach
+}
+
+/// A place in the source without its line, and without the folders of one machine.
+fn normalise(place: &str) -> String {
+    let file = place.split(':').next().unwrap_or_default();
+    let parts: Vec<&str> = file.split(['/', '\\']).collect();
+    // `registry/src/INDEX/CRATE-VERSION/src/file.rs`, or a path within the workspace.
+    let start = parts.iter().rposition(|part| *part == "src").unwrap_or(0).saturating_sub(1);
+    parts[start..].join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_loses_its_line_and_its_folders() {
+        assert_eq!(
+            normalise("/home/u/.cargo/registry/src/x/redb-4.5.0/src/db.rs:10"),
+            "redb-4.5.0/src/db.rs"
+        );
+        assert_eq!(normalise("sim/seam/src/sync/mutex.rs:7:3"), "seam/src/sync/mutex.rs");
+        assert_eq!(normalise(""), "");
+    }
+}
