@@ -221,7 +221,7 @@ impl Plan {
         let commits = u64::from(self.sizes.clients) * self.sizes.transactions;
         PowerDraw {
             disk_ops_max: 8 + commits * 12,
-            syncs_max: 1 + commits * 2,
+            syncs_max: 1 + commits * 3 / 4,
             steps_max: 100 + commits * 100,
             recovery_ppm,
             process_crash_ppm: PROCESS_CRASH_PPM,
@@ -289,8 +289,10 @@ impl Life<'_> {
 
     /// The boot ended by itself: the power goes now, or the process is started again.
     fn rest(&mut self, task: Task) -> After {
-        let cut = self.machine.choices().choose("life/cut_at_rest", 3) > 0;
-        if cut || task == Task::Live {
+        let cut = self.machine.choices().choose("life/cut_at_rest", 8);
+        // At rest there is rarely anything to lose, but the shutdown of the last boot is to be judged.
+        let is_cut = if task == Task::Live { cut >= 4 } else { cut == 7 };
+        if is_cut {
             self.machine.cut_power();
             return After::PowerLoss;
         }
