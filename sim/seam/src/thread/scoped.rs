@@ -204,6 +204,11 @@ impl Children {
 
     #[track_caller]
     fn wait(&self) {
+        if hook::current().is_none() && !self.lock().tasks.is_empty() {
+            // Returning would free what those tasks borrow.
+            eprintln!("a thread scope of a simulated machine is left outside it; aborting");
+            std::process::abort();
+        }
         // The number is taken off the list only afterwards: the wait may be cut short by power-off.
         while let Some(id) = { self.lock().tasks.last().copied() } {
             join_task(id);
@@ -229,11 +234,6 @@ impl WaitForAll<'_> {
 
 impl Drop for WaitForAll<'_> {
     fn drop(&mut self) {
-        if hook::current().is_none() && !self.0.lock().tasks.is_empty() {
-            // Returning would free what those tasks borrow.
-            eprintln!("a thread scope of a simulated machine is left outside it; aborting");
-            std::process::abort();
-        }
         self.0.wait();
     }
 }

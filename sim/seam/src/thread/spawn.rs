@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -156,16 +156,13 @@ impl<T> Packet<T> {
     }
 
     /// The body of a task: runs `f`, leaves its result, and gives up its share of the packet, so that
-    /// a result which nobody will ask for is dropped here, on the task's own stack.
+    /// a result which nobody will ask for is dropped here, on the task's own stack. Never unwinds.
     pub(super) fn run(self: Arc<Self>, f: impl FnOnce() -> T) -> TaskEnd {
-        let result = std::panic::catch_unwind(AssertUnwindSafe(f));
-        let end = match &result {
-            Ok(_) => TaskEnd::Returned,
-            Err(payload) if payload.is::<PowerOff>() => TaskEnd::PowerOff,
-            Err(_) => TaskEnd::Panicked,
-        };
+        let result = catch_unwind(AssertUnwindSafe(f));
+        let end = how_ended(&result);
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        end
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(self)));
+        if end == TaskEnd::Returned { how_ended(&dropped) } else { end }
     }
 
     /// The result of a task that has ended. One that the power ended before it began left none.
@@ -175,20 +172,23 @@ impl<T> Packet<T> {
     }
 }
 
+fn how_ended<R>(result: &thread::Result<R>) -> TaskEnd {
+    match result {
+        Ok(_) => TaskEnd::Returned,
+        Err(payload) if payload.is::<PowerOff>() => TaskEnd::PowerOff,
+        Err(_) => TaskEnd::Panicked,
+    }
+}
+
+/// Waits for a task. Without a machine it has ended: its machine's boot is over.
 #[track_caller]
 pub(super) fn join_task(id: TaskId) {
-    on_machine(id).join(id, Location::caller());
-}
-
-#[track_caller]
-pub(super) fn is_task_finished(id: TaskId) -> bool {
-    on_machine(id).is_finished(id)
-}
-
-#[track_caller]
-fn on_machine(id: TaskId) -> &'static dyn Machine {
-    match hook::current() {
-        Some(machine) => machine,
-        None => panic!("task {id} of a simulated machine is waited for outside it"),
+    if let Some(machine) = hook::current() {
+        machine.join(id, Location::caller());
     }
+}
+
+/// Whether a task has ended. Without a machine it has.
+pub(super) fn is_task_finished(id: TaskId) -> bool {
+    hook::current().is_none_or(|machine| machine.is_finished(id))
 }
