@@ -20,6 +20,7 @@ use falconry_redb::{Failure, begin_write, open};
 use falconry_seam::disk::Disk;
 use falconry_seam::sync::{Mutex, MutexGuard, PoisonError};
 use falconry_sim::choice::PPM;
+use falconry_sim::enter_call;
 use falconry_sim::fault::FaultSet;
 use redb::{
     Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
@@ -56,6 +57,7 @@ impl Engine for Redb {
             quick_repair: settings.flag("quick_repair"),
             check_on_open: settings.flag("check_on_open"),
         };
+        enter_call(&"open");
         let mut database = open(&disk, Path::new(FILE), &redb_settings)?;
         if settings.flag("compact_on_open") {
             database.compact().map_err(Failure::from)?;
@@ -130,8 +132,9 @@ struct Gates {
 }
 
 impl Store {
-    /// Passes the gate for one call, if there is one.
-    fn pass(&self) -> Result<Option<MutexGuard<'_, ()>>, EngineError> {
+    /// Announces a call to the watchdog and passes the gate for it, if there is one.
+    fn pass(&self, call: &'static &'static str) -> Result<Option<MutexGuard<'_, ()>>, EngineError> {
+        enter_call(call);
         self.gates.as_ref().map(|gates| gates.call.lock()).transpose().map_err(poisoned)
     }
 
@@ -145,14 +148,14 @@ impl Store {
         } else {
             (Durability::None, Promise::Memory)
         };
-        let _passed = self.pass()?;
+        let _passed = self.pass(&"begin_write")?;
         let transaction = begin_write(&self.database, durability, &self.settings)?;
         let inner = Some(Inner::Write(Box::new(transaction)));
         Ok(StoreTransaction { store: self, inner, promise, _writer: writer })
     }
 
     fn begin_read(&self) -> Result<StoreTransaction<'_>, EngineError> {
-        let _passed = self.pass()?;
+        let _passed = self.pass(&"begin_read")?;
         let transaction = self.database.begin_read().map_err(Failure::from)?;
         let inner = Some(Inner::Read(transaction));
         // A reader saw what was committed before it, which may be in memory alone.
@@ -171,6 +174,7 @@ impl Database for Store {
     }
 
     fn check(&mut self) -> Result<(), EngineError> {
+        enter_call(&"check_integrity");
         let is_whole = self.database.check_integrity().map_err(Failure::from)?;
         if is_whole {
             return Ok(());
@@ -179,6 +183,7 @@ impl Database for Store {
     }
 
     fn close(self: Box<Self>) -> Result<Promise, EngineError> {
+        enter_call(&"close");
         self.database.close().map_err(Failure::from)?;
         Ok(Promise::Durable)
     }
@@ -202,10 +207,11 @@ impl StoreTransaction<'_> {
     /// Looks at the table inside the gate; it need not exist for a reader.
     fn look<R>(
         &self,
+        call: &'static &'static str,
         absent: R,
         look: impl FnOnce(&dyn Look) -> Result<R, Failure>,
     ) -> Result<R, EngineError> {
-        let _passed = self.store.pass()?;
+        let _passed = self.store.pass(call)?;
         Ok(match self.inner.as_ref().expect("the transaction has not ended") {
             Inner::Write(transaction) => {
                 look(&transaction.open_table(TABLE).map_err(Failure::from)?)?
@@ -229,18 +235,18 @@ impl StoreTransaction<'_> {
 
 impl Transaction for StoreTransaction<'_> {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.look(None, |table| table.value(key))
+        self.look(&"get", None, |table| table.value(key))
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
-        let _passed = self.store.pass()?;
+        let _passed = self.store.pass(&"insert")?;
         let mut table = self.write()?.open_table(TABLE).map_err(Failure::from)?;
         table.insert(key, value).map_err(Failure::from)?;
         Ok(())
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), EngineError> {
-        let _passed = self.store.pass()?;
+        let _passed = self.store.pass(&"remove")?;
         let mut table = self.write()?.open_table(TABLE).map_err(Failure::from)?;
         table.remove(key).map_err(Failure::from)?;
         Ok(())
@@ -250,11 +256,11 @@ impl Transaction for StoreTransaction<'_> {
         if to.is_some_and(|to| to <= from) {
             return Ok(Vec::new());
         }
-        self.look(Vec::new(), |table| table.pairs(from, to))
+        self.look(&"range", Vec::new(), |table| table.pairs(from, to))
     }
 
     fn commit(mut self: Box<Self>) -> Result<Promise, EngineError> {
-        let _passed = self.store.pass()?;
+        let _passed = self.store.pass(&"commit")?;
         match self.inner.take().expect("the transaction has not ended") {
             Inner::Write(transaction) => transaction.commit().map_err(Failure::from)?,
             Inner::Read(transaction) => transaction.close().map_err(Failure::from)?,
@@ -263,7 +269,7 @@ impl Transaction for StoreTransaction<'_> {
     }
 
     fn rollback(mut self: Box<Self>) -> Result<(), EngineError> {
-        let _passed = self.store.pass()?;
+        let _passed = self.store.pass(&"abort")?;
         match self.inner.take().expect("the transaction has not ended") {
             Inner::Write(transaction) => transaction.abort().map_err(Failure::from)?,
             Inner::Read(transaction) => transaction.close().map_err(Failure::from)?,
