@@ -1,6 +1,7 @@
 //! The systems that are linked into this program, a module each.
 
 mod asynchronous;
+mod falconry;
 mod shuttled;
 mod tokio_paused;
 mod turmoiled;
@@ -13,6 +14,7 @@ pub type Measure = fn(Work) -> Option<Round>;
 
 /// Each system with its name in the table, in the order of the columns.
 pub const LINKED: &[(&str, Measure)] = &[
+    ("falconry", falconry::measure),
     ("tokio", tokio_paused::measure),
     ("shuttle", shuttled::measure),
     ("turmoil", turmoiled::measure),
