@@ -26,11 +26,10 @@ use crate::power::{Death, Plan};
 use crate::trace::What;
 
 /// How a coroutine came to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Body(TaskEnd),
     /// Its stack overflowed; its frames are still on it.
-    #[default]
     Overflow,
 }
 
@@ -46,8 +45,8 @@ pub(super) type Fiber = Coroutine<(), (), Ended, PooledStack>;
 
 /// A coroutine with the low end of its stack's guard.
 pub(super) struct Slot {
-    fiber: Fiber,
-    guard_low: usize,
+    pub(super) fiber: Fiber,
+    pub(super) guard_low: usize,
 }
 
 /// Tasks of this process's machines that were left behind are counted by their kernel; the number
@@ -59,6 +58,8 @@ pub(crate) struct Kernel {
     pub(super) state: StateCell<State>,
     pub(super) fibers: StateCell<Vec<Option<Box<Slot>>>>,
     yielder: Cell<*const Yielder<(), ()>>,
+    /// Whom a task that gives way named.
+    next: Cell<Option<TaskId>>,
     pub(super) command: Cell<Command>,
     pub(crate) plan: Cell<Plan>,
     /// Whether any task panicked since the boot, so that `thread::panicking` is worth asking.
@@ -106,6 +107,7 @@ impl Kernel {
             state: StateCell::new(State::new(choices, keep_trace)),
             fibers: StateCell::new(Vec::new()),
             yielder: Cell::new(ptr::null()),
+            next: Cell::new(None),
             command: Cell::new(Command::GoOn),
             plan: Cell::new(Plan::default()),
             panic_seen: Cell::new(false),
@@ -150,6 +152,7 @@ impl Kernel {
             *returned = end.ok();
             how
         };
+        self.next.set(None);
         let _current = Current::enter(self);
         let spawned = self.start_task(Some("main"), self.stack_bytes.get(), body);
         let main_task =
@@ -164,24 +167,26 @@ impl Kernel {
         let mut next = {
             let mut state = self.borrow();
             state.ready.clear();
+            state.turn_to(0);
             Some(0)
         };
         while let Some(task) = next {
             self.resume(task);
-            next = self.next_after_switch();
+            next = self.next.take();
+            if next.is_none() {
+                next = self.next_after_end();
+            }
         }
         self.end_tasks();
+        overflow::unwatch();
     }
 
-    /// Whom the task that just gave way named, or whoever comes next when it ended.
-    fn next_after_switch(&self) -> Option<TaskId> {
+    /// Who comes next when a task gave way without naming another: it ended, or the power went.
+    fn next_after_end(&self) -> Option<TaskId> {
         if self.broken.get() {
             return None;
         }
         let mut state = self.borrow();
-        if let Some(next) = state.next.take() {
-            return Some(next);
-        }
         if state.phase != Phase::On {
             return None;
         }
@@ -203,28 +208,30 @@ impl Kernel {
             return None;
         }
         let index = state.choose_next(Point::Thread, false).expect("somebody must run");
-        Some(state.ready.swap_remove(index))
+        let next = state.ready.swap_remove(index);
+        state.turn_to(next);
+        Some(next)
     }
 
-    /// Resumes one task from the OS thread's own stack until it gives way or ends.
+    /// Resumes the task whose turn it is from the OS thread's own stack, until it gives way or ends.
     pub(super) fn resume(&self, task: TaskId) {
         crate::progress::runs(task);
-        let slot = self.fibers.borrow()[task as usize].take();
-        let mut slot = slot.unwrap_or_else(|| panic!("task {task} has no coroutine to resume"));
-        {
-            let mut state = self.borrow();
-            state.current = task;
-            state.choices.set_task(task);
-            state.trace.task = task;
-        }
-        let handler = slot.fiber.trap_handler();
-        overflow::watch(slot.guard_low, &handler);
-        let result = slot.fiber.resume(());
-        overflow::unwatch();
-        match result {
-            CoroutineResult::Yield(()) => self.fibers.borrow()[task as usize] = Some(slot),
-            CoroutineResult::Return(Ended::Body(end)) => self.task_ended(task, end, slot.fiber),
-            CoroutineResult::Return(Ended::Overflow) => self.task_overflowed(task, slot.fiber),
+        let slot: *mut Slot = match &mut self.fibers.borrow()[task as usize] {
+            Some(slot) => &raw mut **slot,
+            None => panic!("task {task} has no coroutine to resume"),
+        };
+        overflow::watch(slot);
+        // SAFETY: the slot is in a box of its own, which nobody takes out of the table, or looks into,
+        // while its coroutine runs; tasks that are spawned meanwhile only move the box's pointer.
+        let result = unsafe { (*slot).fiber.resume(()) };
+        if let CoroutineResult::Return(ended) = result {
+            overflow::unwatch();
+            let slot = self.fibers.borrow()[task as usize].take();
+            let fiber = slot.expect("it was there when it was resumed").fiber;
+            match ended {
+                Ended::Body(end) => self.task_ended(task, end, fiber),
+                Ended::Overflow => self.task_overflowed(task, fiber),
+            }
         }
     }
 
@@ -348,9 +355,10 @@ impl Kernel {
         if let Some(index) = state.choose_next(point, true) {
             let current = state.current;
             let next = std::mem::replace(&mut state.ready[index], current);
-            state.next = Some(next);
             state.trace.event(None, What::Preempt { to: next });
+            state.turn_to(next);
             drop(state);
+            self.next.set(Some(next));
             self.suspend();
         }
     }
@@ -374,7 +382,7 @@ impl Kernel {
             let current = state.current;
             match self.pick_waiting(&mut state) {
                 Some(next) if next == current => return state.me().wake,
-                next => state.next = next,
+                next => self.next.set(next),
             }
         }
         drop(state);
@@ -440,7 +448,7 @@ impl Kernel {
         if state.phase == Phase::On {
             state.phase = Phase::Drain;
             state.death = Some(death);
-            state.next = None;
+            self.next.set(None);
         }
     }
 

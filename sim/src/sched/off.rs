@@ -67,14 +67,14 @@ impl Kernel {
             let task = {
                 let mut state = self.borrow();
                 let count = state.ready.len() as u64;
-                match count {
+                let index = match count {
                     0 => return,
-                    1 => state.ready.swap_remove(0),
-                    _ => {
-                        let index = state.choices.choose("power/drain", count);
-                        state.ready.swap_remove(index as usize)
-                    }
-                }
+                    1 => 0,
+                    _ => state.choices.choose("power/drain", count),
+                };
+                let task = state.ready.swap_remove(index as usize);
+                state.turn_to(task);
+                task
             };
             self.resume(task);
         }
@@ -120,6 +120,7 @@ impl Kernel {
         state.wake(task, Wake::Notified);
         state.ready.retain(|ready| *ready != task);
         state.tasks[task as usize].calls_off = 0;
+        state.turn_to(task);
         Some(task)
     }
 

@@ -4,7 +4,7 @@
 //!
 //! A handler for SIGSEGV and SIGBUS, installed once, runs on the OS thread's alternate stack (std
 //! gives one to every thread that it starts). If the address lies in the guard of the running
-//! coroutine, the coroutine is made to return `overflowed`; its frames are left as they are. Any
+//! coroutine, the coroutine is made to return `Ended::Overflow`; its frames are left as they are. Any
 //! other address goes to the handler that was there before.
 
 #![expect(
@@ -16,43 +16,37 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::Once;
 
-use corosensei::trap::{CoroutineTrapHandler, TrapHandlerRegs};
+use corosensei::trap::TrapHandlerRegs;
 
+use super::kernel::{Ended, Slot};
 use super::stack::GUARD_BYTES;
 
-/// What a coroutine returns when it ran out of stack.
-pub(super) type Handler<R> = CoroutineTrapHandler<R>;
-
-/// The running coroutine as the signal handler needs to know it.
-#[derive(Clone, Copy)]
-struct Running {
-    guard_low: usize,
-    resume: unsafe fn(*const ()) -> TrapHandlerRegs,
-    handler: *const (),
-}
-
 thread_local! {
-    static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
+    static RUNNING: Cell<*const Slot> = const { Cell::new(ptr::null()) };
 }
 
-/// Says which coroutine runs now; its overflow makes it return what `R::default` gives.
-/// `guard_low` is the low end of its guard.
-pub(super) fn watch<R: Default + 'static>(guard_low: usize, handler: &Handler<R>) {
-    let resume = regs::<R>;
-    RUNNING.set(Some(Running { guard_low, resume, handler: ptr::from_ref(handler).cast() }));
+/// Says which coroutine runs now; its overflow makes it return `Ended::Overflow`.
+#[inline]
+pub(super) fn watch(slot: *const Slot) {
+    RUNNING.set(slot);
 }
 
 /// No coroutine runs any more.
 pub(super) fn unwatch() {
-    RUNNING.set(None);
+    RUNNING.set(ptr::null());
 }
 
-/// # Safety
-///
-/// `handler` points to the `Handler<R>` of the coroutine that runs, which has trapped.
-unsafe fn regs<R: Default + 'static>(handler: *const ()) -> TrapHandlerRegs {
-    // SAFETY: as the caller promises; the coroutine's frames are not entered again.
-    unsafe { (*handler.cast::<Handler<R>>()).setup_trap_handler(R::default) }
+/// The registers with which the running coroutine returns, if `address` lies in its guard.
+fn overflowed(address: usize) -> Option<TrapHandlerRegs> {
+    // SAFETY: the slot stays where it is while its coroutine runs, and the fields that are read here
+    // do not change meanwhile.
+    let slot = unsafe { RUNNING.get().as_ref() }?;
+    let guard = slot.guard_low..slot.guard_low + GUARD_BYTES;
+    if !guard.contains(&address) {
+        return None;
+    }
+    // SAFETY: the coroutine runs on this OS thread and has trapped; its frames are not entered again.
+    Some(unsafe { slot.fiber.trap_handler().setup_trap_handler(|| Ended::Overflow) })
 }
 
 /// Installs the handler; later calls do nothing.
@@ -83,11 +77,7 @@ static PREVIOUS_BUS: std::sync::OnceLock<Previous> = std::sync::OnceLock::new();
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO.
     let address = unsafe { (*info).si_addr() } as usize;
-    if let Some(running) = RUNNING.get()
-        && (running.guard_low..running.guard_low + GUARD_BYTES).contains(&address)
-    {
-        // SAFETY: the fault lies in the guard of the coroutine that runs on this OS thread.
-        let regs = unsafe { (running.resume)(running.handler) };
+    if let Some(regs) = overflowed(address) {
         // SAFETY: the kernel passes a valid context, which it restores when the handler returns.
         unsafe { set_regs(&mut *context.cast::<libc::ucontext_t>(), &regs) };
         return;

@@ -59,7 +59,6 @@ pub(crate) struct State {
     pub(super) tasks: Vec<Task>,
     pub(super) ready: Vec<TaskId>,
     pub(super) current: TaskId,
-    pub(super) next: Option<TaskId>,
     pub(super) objects: Objects,
     pub(super) timers: Timers,
     pub(super) futexes: Vec<(usize, TaskId)>,
@@ -98,7 +97,6 @@ impl State {
             tasks: Vec::new(),
             ready: Vec::new(),
             current: 0,
-            next: None,
             objects: Objects::default(),
             timers: Timers::default(),
             futexes: Vec::new(),
@@ -134,7 +132,6 @@ impl State {
         self.tasks.clear();
         self.ready.clear();
         self.current = 0;
-        self.next = None;
         self.objects.begin(epoch);
         self.timers.clear();
         self.futexes.clear();
@@ -179,6 +176,14 @@ impl State {
             trace: &mut self.trace,
             power: &mut self.power,
         }
+    }
+
+    /// From here on what happens is done by `task`.
+    #[inline]
+    pub(super) fn turn_to(&mut self, task: TaskId) {
+        self.current = task;
+        self.choices.set_task(task);
+        self.trace.task = task;
     }
 
     #[inline]

@@ -1,0 +1,96 @@
+//! Boots per second and core, and memory over a million seeds.
+//!
+//! A boot is: open, recover, check, work, lose power. Each engine runs the same scenarios as in a
+//! swarm, one process, one OS thread at a time, so that a figure is one of a core. No figure makes
+//! this program fail: the goals stand beside the figures.
+//!
+//! `-- --json` prints JSON Lines; `-- --quick` runs a hundredth of the canary's seeds.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
+
+use std::time::{Duration, Instant};
+
+use falconry::run::{Case, Wishes, properties, run_case};
+
+/// What a boot may cost at most, by engine: boots per second and core.
+const GOALS: &[(&str, f64)] = &[("redb", 1_000.0), ("sqlite", 500.0), ("canary", 0.0)];
+const SCENARIOS: &[&str] = &["kv/bank", "kv/counter", "kv/cycle", "kv/ledger", "kv/range"];
+const TIME_PER_ENGINE: Duration = Duration::from_secs(10);
+const SEEDS: u64 = 1_000_000;
+const FIRST_LOOK: u64 = 10_000;
+
+fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    let json = words.iter().any(|word| word == "--json");
+    let seeds = if words.iter().any(|word| word == "--quick") { SEEDS / 50 } else { SEEDS };
+    if !json {
+        println!("{:<12}{:>12}{:>14}{:>12}", "engine", "ns a boot", "boots a s", "goal");
+    }
+    for (engine, goal) in GOALS {
+        boots(engine, *goal, json);
+    }
+    memory(seeds, json);
+}
+
+fn case(engine: &str, scenario: &str, seed: u64) -> Case {
+    properties::plain(engine, scenario, seed)
+}
+
+fn boots(engine: &str, goal: f64, json: bool) {
+    let start = Instant::now();
+    let (mut boots, mut seed) = (0, 0);
+    while start.elapsed() < TIME_PER_ENGINE {
+        for scenario in SCENARIOS {
+            boots += run(&case(engine, scenario, seed));
+        }
+        seed += 1;
+    }
+    let ns = start.elapsed().as_nanos() as f64 / boots as f64;
+    if json {
+        println!(
+            "{{\"work\":\"boot\",\"system\":\"{engine}\",\"ns\":{ns:.0},\"ratio_to_falconry\":1.0,\
+             \"per_second\":{:.0},\"goal\":{goal:.0}}}",
+            1e9 / ns
+        );
+    } else {
+        println!("{engine:<12}{ns:>12.0}{:>14.0}{goal:>12.0}", 1e9 / ns);
+    }
+}
+
+/// Runs one case and returns its boots.
+fn run(case: &Case) -> u64 {
+    let outcome = run_case(case, &Wishes::default());
+    outcome.unwrap_or_else(|error| panic!("{}: {error}", case.engine)).counters.boots
+}
+
+fn memory(seeds: u64, json: bool) {
+    let mut first = 0;
+    let start = Instant::now();
+    for seed in 0..seeds {
+        run(&case("canary", SCENARIOS[(seed % 5) as usize], seed));
+        if seed + 1 == FIRST_LOOK {
+            first = resident_kib();
+        }
+    }
+    let last = resident_kib();
+    let ns = start.elapsed().as_nanos() as f64 / seeds as f64;
+    let growth = (last as f64 / first as f64 - 1.0) * 100.0;
+    if json {
+        println!(
+            "{{\"work\":\"canary_seed\",\"system\":\"falconry\",\"ns\":{ns:.0},\
+             \"ratio_to_falconry\":1.0,\"seeds\":{seeds},\"resident_kib_at_10000\":{first},\
+             \"resident_kib_at_end\":{last}}}"
+        );
+    } else {
+        println!("\ncanary: {seeds} seeds, {ns:.0} ns each");
+        println!("resident memory at seed {FIRST_LOOK}: {first} KiB, at {seeds}: {last} KiB");
+        println!("growth {growth:.1} % (goal: within 5 %)");
+    }
+}
+
+/// Resident memory of this process, as the kernel tells it.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0)
+}
