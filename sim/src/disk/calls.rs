@@ -79,6 +79,9 @@ impl DiskModel {
         let mut count = len;
         if len > 0 {
             count = self.read_fault(env, fault, file, offset, &mut out[..len])?;
+            if options.direct {
+                self.show_platter(file, offset, &mut out[..len]);
+            }
         }
         let kind = if options.direct { Kind::Read } else { Kind::Memory };
         Ok(Begun { value: count, latency_ns: self.latency(env, fault, file, kind) })

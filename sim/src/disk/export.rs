@@ -13,11 +13,11 @@ impl Platter {
     /// # Errors
     ///
     /// Those of the host, with the path at which they came.
-    #[expect(clippy::disallowed_methods, reason = "the one place where a disk leaves the machine")]
     pub fn export(&self, host_dir: &Path) -> io::Result<()> {
         self.export_dir(ROOT, host_dir)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place where a disk leaves the machine")]
     fn export_dir(&self, dir: FileId, host_dir: &Path) -> io::Result<()> {
         let named = |error: io::Error, path: &Path| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))

@@ -290,8 +290,10 @@ impl DiskModel {
             }
             Flaw::Misdirected(other, page) => {
                 delivered(env, Fault::MisdirectedWrite, file, data.offset(), data.len());
-                let victim = self.platter.file(other);
-                victim.put(page, data.mask, Some(&data.after), &mut self.pool);
+                // The victim may be gone by now; then only the intended place suffers.
+                if let Some(victim) = self.platter.files.get_mut(&other) {
+                    victim.put(page, data.mask, Some(&data.after), &mut self.pool);
+                }
             }
         }
     }

@@ -173,9 +173,10 @@ impl Proposer {
         choices.decide(label, count + 1, |draws| {
             let draw = u64::from(draws.bits());
             match self.policy {
-                SurvivalPolicy::All | SurvivalPolicy::SizeWithoutData => 0,
+                SurvivalPolicy::All
+                | SurvivalPolicy::SizeWithoutData
+                | SurvivalPolicy::AllButOne => 0,
                 SurvivalPolicy::None | SurvivalPolicy::DataWithoutSize => count,
-                SurvivalPolicy::AllButOne => u64::from(mix(draw).is_multiple_of(8)),
                 SurvivalPolicy::FileExtremes => {
                     count * (mix(self.nonce ^ mix(u64::from(file))) % 2)
                 }
@@ -197,9 +198,8 @@ impl Proposer {
         let value = choices.decide("disk_fate/name", 2, |draws| {
             let draw = u64::from(draws.bits());
             match self.policy {
-                SurvivalPolicy::All => 0,
+                SurvivalPolicy::All | SurvivalPolicy::AllButOne => 0,
                 SurvivalPolicy::None => 1,
-                SurvivalPolicy::AllButOne => u64::from(mix(draw).is_multiple_of(8)),
                 _ => u64::from(mix(draw) % 1_000_000 >= self.keep_ppm),
             }
         });

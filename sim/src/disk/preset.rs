@@ -173,9 +173,9 @@ impl FsPreset {
 #[serde(rename_all = "kebab-case")]
 pub enum DevicePreset {
     /// A hard disk with sectors of 512 bytes.
+    #[default]
     Hdd512n,
     /// A SATA drive that emulates sectors of 512 bytes on blocks of 4 KiB.
-    #[default]
     SsdSata512e,
     /// NVMe with sectors of 4 KiB.
     Nvme4kn,
@@ -313,15 +313,15 @@ impl DiskConfig {
         ];
         let fs = fs[choices.weighted("disk_config/fs", &[50, 20, 10, 9, 5, 5, 1])];
         let device = [
-            DevicePreset::SsdSata512e,
             DevicePreset::Hdd512n,
+            DevicePreset::SsdSata512e,
             DevicePreset::Nvme4kn,
             DevicePreset::NvmePlp16k,
             DevicePreset::RaidBbu,
             DevicePreset::CloudVolume,
             DevicePreset::Liar,
         ];
-        let device = device[choices.weighted("disk_config/device", &[30, 35, 15, 5, 5, 5, 5])];
+        let device = device[choices.weighted("disk_config/device", &[40, 25, 15, 5, 5, 5, 5])];
         let dirty = choices.log_uniform("disk_config/dirty", 0, 4096 - 64);
         let latency = choices.weighted("disk_config/latency", &[75, 25]) == 0;
         DiskConfig { fs, device, dirty_ops_max: 4096 - dirty, latency, ..DiskConfig::default() }

@@ -3,9 +3,10 @@
 //! # Method
 //!
 //! Choices are made first and freely. Then, in this order: names that must survive; data that a
-//! surviving rename wrote before it; where there is an order of writes, everything after the first
+//! surviving rename wrote before it; where the file system has an order, everything after the first
 //! loss is lost; data behind a cut that did not survive is lost; whole writes, where tearing is
-//! excluded; lengths and data that must go together.
+//! excluded; lengths and data that must go together; nothing after a lost write, where reordering is
+//! excluded.
 //!
 //! # Invariant
 //!
@@ -17,7 +18,7 @@ use super::names::Change;
 use super::pages::PAGE_BYTES;
 use super::platter::FileId;
 use super::policy::Fate;
-use super::preset::{DataOrder, FsRules, SizeRule};
+use super::preset::{DataOrder, FsRules, SizeRule, TearUnit};
 use super::settle::Settlement;
 use crate::fault::{Fault, Faults};
 
@@ -25,7 +26,8 @@ impl Settlement {
     pub(super) fn repair(&mut self, fs: &FsRules, faults: &Faults) {
         let admitted = |fault| faults.rate_ppm(fault) > 0;
         self.keep_names(fs, admitted(Fault::DirentLost), admitted(Fault::RenameUndone));
-        self.replace_fates(admitted(Fault::GarbageSector), admitted(Fault::SubSectorTear));
+        let garbage = admitted(Fault::GarbageSector) && fs.tear == TearUnit::Device;
+        self.replace_fates(garbage, admitted(Fault::SubSectorTear));
         let written = self.written_before_rename(fs);
         self.keep_written(&written);
 
@@ -43,17 +45,19 @@ impl Settlement {
         if !admitted(Fault::LostWrite) {
             self.bring_back();
         }
-        if !admitted(Fault::ReorderedWrites) {
-            self.cut_writes(&written);
-        }
-        if !admitted(Fault::DataWithoutSize) {
-            self.extend_sizes();
+        let whole = !admitted(Fault::DataWithoutSize) || !admitted(Fault::LostWrite);
+        if whole || !admitted(Fault::TornWrite) {
+            self.extend_sizes(whole);
         }
         if fs.size == SizeRule::DataFirst || !admitted(Fault::SizeWithoutData) {
             self.keep_below_sizes();
         } else if fs.size == SizeRule::Zeros {
             self.no_garbage_below_sizes();
         }
+        if !admitted(Fault::ReorderedWrites) {
+            self.cut_writes(&written);
+        }
+        self.sizes.values_mut().for_each(super::settle::Sizes::settled);
     }
 
     /// Names whose loss is excluded survive; where names are in order, so do those before them.
@@ -74,11 +78,13 @@ impl Settlement {
         }
     }
 
+    /// Garbage where it may be; a torn sector only where a sector is what the device keeps whole.
     fn replace_fates(&mut self, garbage: bool, tear: bool) {
         for unit in &mut self.units {
+            let one_sector = unit.ops.len() == 1 && unit.mask.count_ones() == 1;
             unit.fate = match unit.fate {
                 Fate::Zeros | Fate::Garbage if !garbage => Fate::Old,
-                Fate::Prefix if !tear => Fate::Old,
+                Fate::Prefix if !tear || !one_sector => Fate::Old,
                 fate => fate,
             };
         }
@@ -161,11 +167,23 @@ impl Settlement {
         }
     }
 
-    /// No write survives a lost one before it.
+    /// No write survives one before it of which nothing is left.
     fn cut_writes(&mut self, written: &BTreeMap<FileId, u64>) {
         let upto = written.values().copied().max().unwrap_or(0);
-        let cut = self.first_loss(None).max(upto);
-        self.lose_after(None, cut);
+        let lost = self.calls.iter().find(|call| {
+            let len = self.sizes[&call.file].len();
+            self.units[call.units.clone()]
+                .iter()
+                .all(|unit| unit.fate == Fate::Old || self.ops[unit.ops.start].data.offset() >= len)
+        });
+        let Some(cut) = lost.map(|call| call.first_seq.max(upto)) else { return };
+        for call in self.calls.iter().filter(|call| call.first_seq > cut) {
+            self.units[call.units.clone()].iter_mut().for_each(|unit| unit.fate = Fate::Old);
+        }
+        for sizes in self.sizes.values_mut() {
+            let before = sizes.all.iter().filter(|size| size.seq < cut).count();
+            sizes.kept = sizes.kept.min(before);
+        }
     }
 
     /// Blocks behind the end of a file that was cut hang on the cut: without it they are lost.
@@ -208,22 +226,28 @@ impl Settlement {
         }
     }
 
-    /// Data without its length is excluded: the lengths of writes that survive do too.
-    fn extend_sizes(&mut self) {
+    /// Data without its length is excluded: the lengths of writes that survive do too. Where only
+    /// tearing is, this holds for writes that begin below the end of the file.
+    fn extend_sizes(&mut self, all: bool) {
         for call in &self.calls {
             let units = &self.units[call.units.clone()];
-            let last = units.iter().rfind(|unit| unit.fate != Fate::Old);
-            let Some(last) = last else { continue };
-            let last_seq = self.ops[last.ops.end - 1].seq;
+            if units.iter().all(|unit| unit.fate == Fate::Old) {
+                continue;
+            }
+            let first = &self.ops[units[0].ops.start];
+            let (id, at) = (first.call, first.data.offset());
             let sizes = self.sizes.get_mut(&call.file).expect("a file with writes has lengths");
-            let until = sizes.all.iter().position(|size| size.seq > last_seq);
-            // The length of a call stands right behind its data.
-            let own = until.filter(|index| {
-                let next = self.ops.iter().find(|op| op.seq > last_seq && op.file == call.file);
-                next.is_none_or(|next| sizes.all[*index].seq < next.seq)
-            });
-            if let Some(own) = own {
-                sizes.kept = sizes.kept.max(own + 1);
+            if !all && at >= sizes.len() {
+                continue;
+            }
+            // A write that did not grow the file stands on the lengths before it.
+            let needed = match sizes.all.binary_search_by_key(&id, |size| size.call) {
+                Ok(own) => own + 1,
+                Err(before) => before,
+            };
+            let last = &self.ops[units[units.len() - 1].ops.end - 1].data;
+            if last.offset() + last.len() > sizes.len() {
+                sizes.kept = sizes.kept.max(needed);
             }
         }
     }

@@ -77,6 +77,7 @@ pub(super) struct Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PendingSize {
     pub(super) seq: u64,
+    pub(super) call: u64,
     pub(super) to: u64,
 }
 
@@ -87,6 +88,8 @@ pub(super) struct Sizes {
     pub(super) kept: usize,
     /// The length on the platter before all this.
     pub(super) durable: u64,
+    /// For each surviving length the least of it and those after it.
+    least_from: Vec<u64>,
 }
 
 impl Sizes {
@@ -99,6 +102,20 @@ impl Sizes {
     pub(super) fn base(&self) -> u64 {
         let lens = self.all[..self.kept].iter().map(|size| size.to);
         lens.fold(self.durable, u64::min)
+    }
+
+    /// Says once and for all which lengths survive.
+    pub(super) fn settled(&mut self) {
+        self.least_from = self.all[..self.kept].iter().map(|size| size.to).collect();
+        for index in (1..self.kept).rev() {
+            self.least_from[index - 1] = self.least_from[index - 1].min(self.least_from[index]);
+        }
+    }
+
+    /// Whether a surviving cut took the byte at `at` after the operation `seq`.
+    pub(super) fn is_cut(&self, seq: u64, at: u64) -> bool {
+        let later = self.all[..self.kept].partition_point(|size| size.seq <= seq);
+        self.least_from.get(later).is_some_and(|least| *least <= at)
     }
 
     /// Order of the last surviving change.
@@ -123,9 +140,7 @@ impl DiskModel {
         let mut settlement = self.gather();
         self.choose_fates(env, &mut settlement);
         settlement.repair(&self.fs, env.faults);
-        let lens: BTreeMap<FileId, u64> =
-            settlement.sizes.iter().map(|(file, sizes)| (*file, sizes.len())).collect();
-        let mut loss = settlement.tally(env, &lens);
+        let mut loss = settlement.tally(env);
         loss.survived_writes += std::mem::take(&mut self.cut_survivors);
         self.apply(env, settlement);
         self.undo_flushed(env);
@@ -148,7 +163,9 @@ impl DiskModel {
                         let (seq, call, flaw) = (op.seq, op.call, op.flaw);
                         ops.push(PendingData { file, seq, call, flaw, data });
                     }
-                    Micro::Size(to) => of_file.all.push(PendingSize { seq: op.seq, to }),
+                    Micro::Size(to) => {
+                        of_file.all.push(PendingSize { seq: op.seq, call: op.call, to });
+                    }
                     Micro::Done => {}
                 }
             }
@@ -251,13 +268,19 @@ impl DiskModel {
         }
         lens.sort_unstable();
         let mut lens = lens.into_iter().peekable();
+        let mut flawed = None;
         for unit in &units {
             let seq = ops[unit.ops.start].seq;
             while let Some((_, file, to)) = lens.next_if(|(size_seq, ..)| *size_seq < seq) {
                 self.platter.file(file).set_len(to, &mut self.pool);
             }
             for op in &ops[unit.ops.clone()] {
-                self.apply_unit(env, op, unit);
+                let flaw_tells = unit.fate != Fate::Old && flawed != Some(op.seq);
+                if op.flaw != Flaw::None && flaw_tells {
+                    flawed = Some(op.seq);
+                    tell_flaw(env, op);
+                }
+                self.apply_unit(op, unit);
             }
         }
         for (_, file, to) in lens {
@@ -275,20 +298,18 @@ impl DiskModel {
         }
     }
 
-    fn apply_unit(&mut self, env: &mut Env<'_>, op: &PendingData, unit: &Unit) {
+    fn apply_unit(&mut self, op: &PendingData, unit: &Unit) {
         let mask = op.data.mask & unit.mask;
         let (page, pool) = (op.data.page, &mut self.pool);
         match (unit.fate, op.flaw) {
-            (Fate::Old, _) => {}
+            (Fate::Old, _) | (_, Flaw::Phantom) => {}
             (Fate::New, Flaw::None) => {
                 self.platter.file(op.file).apply_sectors(&op.data, mask, pool)
             }
-            (_, Flaw::Phantom) => {
-                delivered(env, Fault::PhantomWrite, op.file, op.data.offset(), op.data.len());
-            }
             (_, Flaw::Misdirected(other, at)) => {
-                delivered(env, Fault::MisdirectedWrite, op.file, op.data.offset(), op.data.len());
-                self.platter.file(other).put(at, mask, Some(&op.data.after), pool);
+                if let Some(victim) = self.platter.files.get_mut(&other) {
+                    victim.put(at, mask, Some(&op.data.after), pool);
+                }
             }
             (Fate::Zeros, Flaw::None) => self.platter.file(op.file).put(page, mask, None, pool),
             (Fate::Garbage, Flaw::None) => {
@@ -321,6 +342,16 @@ impl DiskModel {
         self.dirty.clear();
         self.in_device.clear();
     }
+}
+
+/// A flawed write survived: that is when its flaw takes effect.
+fn tell_flaw(env: &mut Env<'_>, op: &PendingData) {
+    let fault = match op.flaw {
+        Flaw::None => return,
+        Flaw::Phantom => Fault::PhantomWrite,
+        Flaw::Misdirected(..) => Fault::MisdirectedWrite,
+    };
+    delivered(env, fault, op.file, op.data.offset(), op.data.len());
 }
 
 /// Bytes that are neither old nor new.

@@ -78,6 +78,25 @@ impl DiskModel {
         Ok(self.spoil_read(env, fault, file, offset, out))
     }
 
+    /// A direct read goes past pages that are clean in the cache and not on the platter.
+    pub(super) fn show_platter(&self, file: FileId, offset: u64, out: &mut [u8]) {
+        let mut done = 0;
+        while done < out.len() && !self.nodes[&file].lost.is_empty() {
+            let (page, at, len) = piece(offset + done as u64, out.len() - done);
+            let lost = self.nodes[&file].lost.get(&page).copied().unwrap_or(0);
+            let old = self.platter.files.get(&file).and_then(|file| file.pages.get(page));
+            for index in super::pages::sectors_of(lost) {
+                let start = (index * SECTOR_BYTES).max(at);
+                let end = ((index + 1) * SECTOR_BYTES).min(at + len);
+                if start < end {
+                    let from = &sector(old, index)[start % SECTOR_BYTES..][..end - start];
+                    out[done + start - at..done + end - at].copy_from_slice(from);
+                }
+            }
+            done += len;
+        }
+    }
+
     /// What a fault does to the bytes that were read. Returns how many are returned.
     fn spoil_read(
         &mut self,
@@ -146,7 +165,10 @@ impl DiskModel {
         while done < len {
             let (page, at, count) = piece(offset + done as u64, len - done);
             let mask = super::pages::sector_mask(at, count);
-            if platter.bad.get(&page).is_some_and(|bad| bad & mask != 0) {
+            // Sectors that were written since then are read from the cache.
+            if let Some(bad) = platter.bad.get(&page)
+                && bad & mask & !self.nodes[&file].dirty_mask(page) != 0
+            {
                 return true;
             }
             done += count;

@@ -96,7 +96,9 @@ impl DiskModel {
         };
         self.commit_all(env, ticket.file, covered, ticket.sync)?;
         if result.is_ok() {
-            self.flush_device(env, ticket.upto);
+            if ticket.fault != Some(Fault::LyingSync) {
+                self.flush_device(env, ticket.upto);
+            }
             self.keep_name(ticket.file);
             if env.power.cuts_after(ticket.sync, covered.len() as u64 + 1) {
                 return Err(errno(libc::EIO));
@@ -273,7 +275,9 @@ impl DiskModel {
         };
         let sync = env.power.sync_begins();
         let begun = self.draw_fault(env, SYNC_DIR, dir).and_then(|fault| {
-            self.writable()?;
+            if !self.names_of(dir, self.next_seq).is_empty() {
+                self.writable()?;
+            }
             let latency_ns = self.latency(env, fault, dir, Kind::Flush(1));
             let (op, upto, in_flight) = (DiskOp::SyncDir, self.next_seq, Vec::new());
             let ticket = SyncTicket { op, file: dir, upto, in_flight, sync, fault };

@@ -24,9 +24,14 @@ impl DiskModel {
         covered: &[usize],
     ) -> SyncFate {
         let all = covered.len();
-        let data = |index: &usize| matches!(self.nodes[&file].log[*index].micro, Micro::Data(_));
         let Some(fault) = fault.filter(|fault| self.may_fail(*fault)) else {
             return SyncFate::Keeps(all);
+        };
+        // What is in the device's cache already cannot fail to be written back, only to be flushed.
+        let log = &self.nodes[&file].log;
+        let data = |index: &usize| {
+            matches!(log[*index].micro, Micro::Data(_))
+                && (fault == Fault::LyingSync || log[*index].stage == Stage::Cache)
         };
         if !covered.iter().any(data) {
             return SyncFate::Keeps(all);
@@ -73,7 +78,11 @@ impl DiskModel {
         let Some(fault) = fault.filter(|fault| self.may_fail(*fault)) else { return };
         let Some(node) = self.nodes.get_mut(&file) else { return };
         let left = node.covered(upto, in_flight);
-        let data = |index: &&usize| matches!(node.log[**index].micro, Micro::Data(_));
+        let data = |index: &&usize| {
+            let op = &node.log[**index];
+            matches!(op.micro, Micro::Data(_))
+                && (fault == Fault::LyingSync || op.stage == Stage::Cache)
+        };
         let left: Vec<usize> = left.iter().filter(data).copied().collect();
         if left.is_empty() {
             return;

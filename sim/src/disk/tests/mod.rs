@@ -1,6 +1,10 @@
 //! Tests of the disk, driven by hand: no scheduler, every choice given.
 
 mod basics;
+mod errors;
+mod loss;
+mod silent;
+mod slow;
 
 use std::io;
 use std::path::Path;
