@@ -1,5 +1,6 @@
 //! `swarm`: what its flags mean, and what is done with its results.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::session::Session;
 use super::typed;
 use super::values::{Partition, SeedRange};
 use crate::run::{Case, Finding, Property};
-use crate::store::{Artefacts, NewRun, Sighting, Store};
+use crate::store::{Artefacts, NewRun, Sighting, Store, StoreError};
 use crate::swarm::{
     self, Canary, Ending, Examine, Found, Goal, Mode, Progress, Results, Row, Seeds, Tally,
     identity, is_interrupted, summaries, table,
@@ -118,10 +119,14 @@ impl Plan {
     }
 }
 
-/// A finding of the whole swarm: one signature in one part.
+/// A finding of the whole swarm: one signature of one engine.
 struct Discovery {
+    /// The case of the first part that had it, with the lowest seed there.
     case: Case,
+    /// What it was there; its count is that of all parts.
     found: Found,
+    /// The scenarios that had it.
+    scenarios: Vec<String>,
 }
 
 fn conclude(
@@ -132,9 +137,9 @@ fn conclude(
 ) -> Result<Exit, Stop> {
     let mut exit = exit_of(plan, &results).and_if(store.is_none(), Exit::Results);
     let discoveries = discoveries(plan, &results);
-    let artefacts = match &mut store {
+    let kept = match &mut store {
         Some(store) => match keep(session, plan, &results, &discoveries, store) {
-            Ok(artefacts) => Some(artefacts),
+            Ok(kept) => Some(kept),
             Err(error) => {
                 session.complain_of(&error);
                 exit = exit.and(Exit::Results);
@@ -147,7 +152,7 @@ fn conclude(
         session.output.complain(broken);
     }
     let counted = discoveries.iter().filter(|discovery| plan.counts(&discovery.found.finding));
-    let is_kept = say_findings(session, &results, counted, artefacts.as_ref())?;
+    let is_kept = say_findings(session, &results, counted, kept.as_ref())?;
     exit = exit.and_if(!is_kept, Exit::Results);
     say_summaries(session, plan, &results)?;
     Ok(exit)
@@ -196,17 +201,35 @@ fn exit_of(plan: &Plan, results: &Results) -> Exit {
         .and_if(differs, Exit::Nondeterminism)
 }
 
-/// What was found, part by part; of the canary that ran beside them too.
+/// What was found, each signature once; of the canary that ran beside the parts too.
 fn discoveries(plan: &Plan, results: &Results) -> Vec<Discovery> {
     let parts = plan.goal.parts.iter().zip(&results.tallies);
     let canary = plan.goal.canary.as_ref().zip(results.canary.as_ref().map(|(_, tally)| tally));
-    let of_part = |(case, tally): (&Case, &Tally)| {
-        let found = tally.found.values().cloned();
-        let discover =
-            |found: Found| Discovery { case: Case { seed: found.seed, ..case.clone() }, found };
-        found.map(discover).collect::<Vec<_>>()
-    };
-    parts.chain(canary).flat_map(of_part).collect()
+    let mut discoveries: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut list: Vec<Discovery> = Vec::new();
+    for (case, tally) in parts.chain(canary) {
+        for (signature, found) in &tally.found {
+            if let Some(index) = discoveries.get(&(&*case.engine, &**signature)) {
+                list[*index].found.count += found.count;
+                list[*index].scenarios.push(case.scenario.clone());
+                continue;
+            }
+            discoveries.insert((&case.engine, signature), list.len());
+            list.push(Discovery {
+                case: Case { seed: found.seed, ..case.clone() },
+                found: found.clone(),
+                scenarios: vec![case.scenario.clone()],
+            });
+        }
+    }
+    list
+}
+
+/// What the results file made of the run.
+struct Kept {
+    artefacts: Artefacts,
+    /// The revision in which each signature of an engine was seen first.
+    first_revisions: BTreeMap<(String, String), String>,
 }
 
 /// Writes the run to the results file.
@@ -216,12 +239,12 @@ fn keep(
     results: &Results,
     discoveries: &[Discovery],
     store: &mut Store,
-) -> Result<Artefacts, crate::store::StoreError> {
+) -> Result<Kept, StoreError> {
     let parts: Vec<(Case, Tally)> =
         plan.goal.parts.iter().cloned().zip(results.tallies.iter().cloned()).collect();
     let sightings: Vec<Sighting> = discoveries
         .iter()
-        .map(|Discovery { case, found }| Sighting {
+        .map(|Discovery { case, found, .. }| Sighting {
             case: case.clone(),
             finding: found.finding.clone(),
             count: found.count,
@@ -235,7 +258,11 @@ fn keep(
         parts: &parts,
         sightings: &sightings,
     })?;
-    Ok(store.artefacts(run))
+    let known = store.signatures()?.into_iter();
+    Ok(Kept {
+        artefacts: store.artefacts(run),
+        first_revisions: known.map(|it| ((it.signature, it.engine), it.first_revision)).collect(),
+    })
 }
 
 /// Runs each finding again, shows its report and keeps its files; says whether they could be kept.
@@ -243,52 +270,63 @@ fn say_findings<'a>(
     session: &Session,
     results: &Results,
     discoveries: impl Iterator<Item = &'a Discovery>,
-    artefacts: Option<&Artefacts>,
+    kept: Option<&Kept>,
 ) -> Result<bool, Stop> {
     let mut examiner: Option<Examiner> = None;
     let mut is_kept = true;
     let run: u64 = results.tallies.iter().map(|tally| tally.run).sum();
-    for (index, Discovery { case, found }) in discoveries.enumerate() {
-        let finding = &found.finding;
+    for (index, discovery) in discoveries.enumerate() {
+        let (finding, count) = (&discovery.found.finding, discovery.found.count);
+        let is_short = index >= REPORTS_MAX;
+        let mut verdict = Verdict { case: discovery.case.clone(), finding: None, kept: None };
         // A lost worker would only be lost again; its finding tells all there is.
-        let again = finding.property != Property::Worker && index < REPORTS_MAX;
-        let mut verdict = Verdict { case: case.clone(), finding: None, kept: None };
-        if again && !is_interrupted() {
+        if finding.property != Property::Worker && !is_short && !is_interrupted() {
             let examiner = match &mut examiner {
                 Some(examiner) => examiner,
                 None => examiner.insert(Examiner::start()?),
             };
-            verdict = examiner.examine(case, Examine::default())?;
+            verdict = examiner.examine(&discovery.case, Examine::default())?;
         }
-        let came_again =
-            verdict.finding.as_ref().map(Finding::signature) == Some(finding.signature());
+        let seen = seen(discovery, run, &verdict, kept);
         verdict.finding = Some(finding.clone());
-        let signature = finding.signature();
-        let count = found.count;
-        let mut seen =
-            format!("{} of {} seeds, signature {signature}", grouped(count), grouped(run));
-        if verdict.kept.is_some() && !came_again {
-            seen += "; it did NOT come again when the seed was run once more";
-        }
-        let recording = match artefacts.map(|to| keep_files(session, to, &verdict)).transpose() {
-            Ok(recording) => recording.flatten(),
-            Err(error) => {
-                session.output.complain(&format!("artefacts of {signature}: {error}"));
+        let recording = match kept.map(|kept| keep_files(session, &kept.artefacts, &verdict)) {
+            None => None,
+            Some(Ok(recording)) => recording,
+            Some(Err(error)) => {
+                session.output.complain(&format!("artefacts of {}: {error}", finding.signature()));
                 is_kept = false;
                 None
             }
         };
         let recording = recording.as_deref();
-        session
-            .output
-            .object("finding", &verdict.finding_line(session, finding, count, recording))?;
+        let line = verdict.finding_line(session, finding, count, recording);
+        session.output.object("finding", &line)?;
         if let Some(report) = verdict.report(session, Some(seen), recording) {
-            let is_short = index >= REPORTS_MAX;
             let shown = if is_short { report.lines().next().unwrap_or("") } else { &report };
             session.output.text(&format!("{shown}\n"))?;
         }
     }
     Ok(is_kept)
+}
+
+/// How often a finding came, where, since when, and whether it came once more.
+fn seen(discovery: &Discovery, run: u64, verdict: &Verdict, kept: Option<&Kept>) -> String {
+    let Discovery { case, found, scenarios } = discovery;
+    let signature = found.finding.signature();
+    let mut text =
+        format!("{} of {} seeds, signature {signature}", grouped(found.count), grouped(run));
+    if scenarios.len() > 1 {
+        text += &format!(", in {}", scenarios.join(", "));
+    }
+    let key = (signature.clone(), case.engine.clone());
+    if let Some(revision) = kept.and_then(|kept| kept.first_revisions.get(&key)) {
+        text += &format!(", new since {revision}");
+    }
+    let again = verdict.finding.as_ref().map(Finding::signature);
+    if verdict.kept.is_some() && again != Some(signature) {
+        text += "; it did NOT come again when the seed was run once more";
+    }
+    text
 }
 
 /// Writes recording, trace and report; returns the path of the recording.

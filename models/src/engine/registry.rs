@@ -28,8 +28,7 @@ pub fn names() -> Vec<&'static str> {
 ///
 /// [`CaseError::UnknownEngine`] names those there are.
 pub fn find(name: &str) -> Result<&'static dyn Engine, CaseError> {
-    let found = built_in().iter().find(|engine| engine.name() == name);
-    found
-        .copied()
-        .ok_or_else(|| CaseError::UnknownEngine { name: name.into(), known: names().join(", ") })
+    let found = built_in().iter().copied().find(|engine| engine.name() == name);
+    let found = found.or_else(|| crate::swarm::ill_engine(name));
+    found.ok_or_else(|| CaseError::UnknownEngine { name: name.into(), known: names().join(", ") })
 }

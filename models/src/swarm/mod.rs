@@ -3,6 +3,7 @@
 //! The runner may look at the real clock to share time and to stop, never inside a run.
 
 mod compare;
+mod ill;
 mod interrupt;
 mod marks;
 mod plan;
@@ -15,6 +16,7 @@ mod tally;
 mod watchdog;
 mod worker;
 
+pub use ill::find as ill_engine;
 pub use interrupt::{install as install_interrupts, requested as is_interrupted};
 pub use plan::{Seeds, identity};
 pub use pool::{Happening, Lost, Pool};

@@ -99,7 +99,7 @@ impl Pool {
     }
 
     /// How many workers there are.
-    pub fn len(&self) -> usize {
+    pub fn worker_count(&self) -> usize {
         self.workers.len()
     }
 

@@ -114,7 +114,7 @@ pub fn run(goal: &Goal, progress: &mut Progress) -> Result<Results, Stop> {
     tallies.resize(goal.parts.len(), Tally::default());
     let done: Vec<u64> = tallies.iter().map(Tally::contiguous).collect();
     let plan = Plan::new(goal.seeds, goal.mode, &done);
-    let jobs = vec![None; pool.len()];
+    let jobs = vec![None; pool.worker_count()];
     let mut runner =
         Runner { goal, pool, plan, jobs, tallies, stillborn: 0, broken: None, started };
     let ending = runner.work(progress)?;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use falconry_sim::{last_call, progress};
+
 use super::protocol::{Blocked, FromWorker};
 use super::worker::{Voice, end_at_once};
 
@@ -75,7 +77,7 @@ fn watch(runs: &AtomicU64, voice: &Voice) {
             let is_waiting = used < LOOK_EVERY * LOOKS_MAX / 4;
             let verdict =
                 if is_waiting { "blocked in a real lock" } else { "loops without a step" };
-            let blocked = Blocked { verdict: verdict.into(), call: last_call() };
+            let blocked = Blocked { verdict: verdict.into(), call: call_text() };
             voice.say(&FromWorker::Blocked(blocked));
             end_at_once(1);
         }
@@ -91,10 +93,11 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-fn progress() -> u64 {
-    0
-}
-
-fn last_call() -> String {
-    String::new()
+/// Which task ran last, and in which call of the engine, as far as its adapter announces them.
+fn call_text() -> String {
+    let (task, call) = last_call();
+    match call {
+        Some(call) => format!("task {task} in {call}"),
+        None => format!("task {task}"),
+    }
 }

@@ -1,0 +1,88 @@
+//! Engines that end or block their process: what a swarm must survive. They are asked for by name in
+//! the tests of the swarm, and only when `FALCONRY_TEST_ENGINES` is set; no list shows them.
+//!
+//! # Method
+//!
+//! Each behaves like a canary without its bug, but for one open in eight, where it falls ill.
+
+use std::sync::Arc;
+
+use falconry_seam::disk::Disk;
+
+use crate::engine::{self, Contract, Database, Engine, EngineError, Settings, SettingsDraw};
+use crate::run::CaseError;
+
+/// Opens for each one that falls ill.
+const WELL: u64 = 8;
+
+/// Frames of the overflow; each holds a page, so that no stack is large enough.
+const FRAMES: u64 = 1 << 20;
+
+/// What befalls it.
+enum Illness {
+    /// The process ends itself.
+    Abort,
+    /// The OS thread waits in a lock that the scheduler does not see.
+    Hang,
+    /// The task's stack is too small.
+    Overflow,
+}
+
+struct Ill {
+    name: &'static str,
+    illness: Illness,
+}
+
+static ILL: [Ill; 3] = [
+    Ill { name: "test-abort", illness: Illness::Abort },
+    Ill { name: "test-hang", illness: Illness::Hang },
+    Ill { name: "test-overflow", illness: Illness::Overflow },
+];
+
+/// The engine of that name, if such engines are wanted at all.
+pub fn find(name: &str) -> Option<&'static dyn Engine> {
+    std::env::var_os("FALCONRY_TEST_ENGINES")?;
+    ILL.iter().find(|ill| ill.name == name).map(|ill| ill as &dyn Engine)
+}
+
+impl Engine for Ill {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn open(
+        &self,
+        disk: Arc<dyn Disk>,
+        settings: &Settings,
+    ) -> Result<Box<dyn Database>, EngineError> {
+        if falconry_sim::choose("test/illness", WELL) == 1 {
+            match self.illness {
+                Illness::Abort => std::process::abort(),
+                Illness::Hang => hang(),
+                Illness::Overflow => assert!(overflow(FRAMES) > 0, "the frames are not empty"),
+            }
+        }
+        let canary = engine::find("canary").expect("the canary is built in");
+        canary.open(disk, settings)
+    }
+
+    fn draw(&self, draw: &mut SettingsDraw<'_>) -> Result<Contract, CaseError> {
+        draw.word("sync_every", &[("1", 1)])?;
+        Ok(Contract::Durable)
+    }
+}
+
+/// Locks a lock that this thread holds already.
+fn hang() {
+    let mut lock = libc::PTHREAD_MUTEX_INITIALIZER;
+    for _ in 0..2 {
+        // SAFETY: the lock is initialised, is not moved meanwhile and is used by this thread alone. A
+        // default lock that is locked twice by its holder blocks for ever, which is what is wanted.
+        unsafe { libc::pthread_mutex_lock(&raw mut lock) };
+    }
+}
+
+fn overflow(frames: u64) -> u64 {
+    let page = std::hint::black_box([frames; 512]);
+    if frames == 0 { 1 } else { overflow(frames - 1) + page[0].min(1) }
+}
