@@ -152,8 +152,8 @@ fn what_was_shut_down_is_there_again() {
 }
 
 #[test]
-fn a_reader_of_redb_and_of_the_canary_refuses_to_write() {
-    for name in ["redb", "canary"] {
+fn a_reader_refuses_to_write() {
+    for name in ["redb", "sqlite", "canary"] {
         let engine = falconry::engine::find(name).expect("it is built in");
         let database = open(engine, &settings(engine, 1), &MemoryDisk::default());
         let mut reader = database.begin(Access::Read).expect("the disk works");
@@ -178,6 +178,19 @@ fn redb_runs_in_both_ways_and_judges_each_fault() {
         .collect();
     for fault in Fault::ALL {
         let claimed = redb.claims().contains(*fault);
+        assert_ne!(claimed, left_out.contains(fault), "{fault} is claimed, or left out");
+    }
+}
+
+#[test]
+fn sqlite_judges_each_fault() {
+    let sqlite = falconry::engine::find("sqlite").expect("it is built in");
+    let left_out: Vec<Fault> = falconry_sqlite::LEFT_OUT
+        .iter()
+        .map(|(name, _)| name.parse().expect("a name of the table of faults"))
+        .collect();
+    for fault in Fault::ALL {
+        let claimed = sqlite.claims().contains(*fault);
         assert_ne!(claimed, left_out.contains(fault), "{fault} is claimed, or left out");
     }
 }

@@ -57,18 +57,6 @@ pub fn contract(settings: &Settings) -> Contract {
 
 /// The faults that SQLite promises to survive under durable settings on a [`crate::Device`] that is not
 /// said to have powersafe overwrites.
-///
-/// What is left out, and why:
-/// - `eio_read_sticky`, `bad_sector_run`, `bit_rot`, `zeroed_sector`, `read_corruption`: pages carry no
-///   checksum and there is no second copy, so what is lost or changed on the platter stays so.
-/// - `sync_fail_clean`, `sync_fail_dropped`, `sync_fail_late`: SQLite reports the failed sync and rolls
-///   back, but a later sync of the same pages is believed (ATC'20, Rebello et al.).
-/// - `lying_sync`, `phantom_write`, `misdirected_write`, `misdirected_read`, `old_image`, `shorn`,
-///   `unserializable`, `metadata_loss`: durability rests on syncs that do what they say, and
-///   `atomiccommit.html` asks for that.
-/// - `read_only`, `device_gone`: nothing is lost by them, but the engine cannot go on until the next
-///   boot, and a hot journal cannot be rolled back meanwhile.
-/// - `spawn_fail`: SQLite spawns no thread.
 pub const CLAIMS: &[&str] = &[
     "power_loss",
     "process_crash",
@@ -110,6 +98,32 @@ pub const CLAIMS: &[&str] = &[
     "spurious_wake",
     "weak_cas_fail",
     "starve",
+];
+
+/// Faults that SQLite does not promise to survive, each with the reason.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    ("eio_read_sticky", "the page is lost, and there is no second copy of it"),
+    (
+        "sync_fail_clean",
+        "a later sync of the same pages is believed, and they never reach the platter",
+    ),
+    ("sync_fail_dropped", "a later sync of the same pages is believed, and they are the old ones"),
+    ("sync_fail_late", "the commit is acknowledged before the loss is reported"),
+    ("read_only", "nothing is lost, but a hot journal cannot be rolled back until the next boot"),
+    ("device_gone", "nothing is lost, but the engine cannot go on until the next boot"),
+    ("lying_sync", "durability and order rest on syncs that do what they say"),
+    ("misdirected_write", "pages carry no checksum and do not name themselves"),
+    ("misdirected_read", "pages carry no checksum and do not name themselves"),
+    ("phantom_write", "durability rests on writes that are done once a sync has said so"),
+    ("bit_rot", "pages carry no checksum"),
+    ("bad_sector_run", "pages carry no checksum"),
+    ("read_corruption", "pages carry no checksum"),
+    ("zeroed_sector", "pages carry no checksum"),
+    ("old_image", "nothing outside the file tells which state is the newest"),
+    ("shorn", "a synced page is taken to be whole"),
+    ("unserializable", "a synced page is taken to be the one written last"),
+    ("metadata_loss", "what was synced is taken to stay"),
+    ("spawn_fail", "no thread is spawned"),
 ];
 
 /// [`CLAIMS`], without what only holds when a sector is known as what one write may damage.

@@ -36,7 +36,7 @@ mod world;
 
 pub use ambient::reset_randomness;
 pub use connection::Connection;
-pub use contract::{CLAIMS, Contract, claims, contract};
+pub use contract::{CLAIMS, Contract, LEFT_OUT, claims, contract};
 pub use environment::{Device, Environment};
 pub use error::{Error, ErrorKind};
 pub use settings::{

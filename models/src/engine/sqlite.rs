@@ -220,7 +220,7 @@ impl Database for SqliteDatabase {
             self.give_back(connection);
             return Err(failure(error));
         }
-        Ok(Box::new(SqliteTransaction { database: self, connection: Some(connection) }))
+        Ok(Box::new(SqliteTransaction { database: self, access, connection: Some(connection) }))
     }
 
     fn check(&mut self) -> Result<(), EngineError> {
@@ -258,6 +258,7 @@ impl Database for SqliteDatabase {
 /// A transaction on a connection of its own.
 struct SqliteTransaction<'d> {
     database: &'d SqliteDatabase,
+    access: Access,
     /// `None` once it has ended.
     connection: Option<Connection>,
 }
@@ -268,6 +269,14 @@ impl SqliteTransaction<'_> {
     fn open(&self) -> Result<&Connection, EngineError> {
         let open = self.connection.as_ref().filter(|connection| connection.in_transaction());
         open.ok_or_else(|| EngineError::Stopped { what: "an error rolled it back".into() })
+    }
+
+    /// The same, if it may write.
+    fn open_to_write(&self) -> Result<&Connection, EngineError> {
+        match self.access {
+            Access::Write => self.open(),
+            Access::Read => Err(EngineError::Refused { what: "the transaction only reads".into() }),
+        }
     }
 
     fn end(&mut self) -> Option<Error> {
@@ -288,7 +297,7 @@ impl Transaction for SqliteTransaction<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         let put = || {
             let sql = "INSERT OR REPLACE INTO pair (key, value) VALUES (?1, ?2)";
-            let mut put = self.open()?.prepare_cached(sql)?;
+            let mut put = self.open_to_write()?.prepare_cached(sql)?;
             put.bind_blob(1, key)?;
             put.bind_blob(2, value)?;
             Ok(put.run()?)
@@ -298,7 +307,8 @@ impl Transaction for SqliteTransaction<'_> {
 
     fn delete(&mut self, key: &[u8]) -> Result<(), EngineError> {
         let delete = || {
-            let mut delete = self.open()?.prepare_cached("DELETE FROM pair WHERE key = ?1")?;
+            let mut delete =
+                self.open_to_write()?.prepare_cached("DELETE FROM pair WHERE key = ?1")?;
             delete.bind_blob(1, key)?;
             Ok(delete.run()?)
         };
