@@ -9,6 +9,7 @@
 
 #![deny(missing_docs)]
 
+pub mod clock;
 pub mod frames;
 pub mod report;
 pub mod server;

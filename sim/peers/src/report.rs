@@ -2,9 +2,9 @@
 //!
 //! # Method
 //!
-//! The time of a work is the least of its rounds: noise only ever adds. The spread beside it is the
-//! median over the least, so that a reader sees how noisy the minute was. A goal that is not met is
-//! printed as such and fails nothing: a clock judges no build.
+//! Time is processor time; that of a work is the least of its rounds, for noise only ever adds. The
+//! spread beside it is the median over the least, so that a reader sees how noisy the minute was. A
+//! goal that is not met is printed as such and fails nothing: a clock judges no build.
 
 use crate::server::Answer;
 use crate::work::{ALL, GOALS, Goal, Work};
@@ -81,14 +81,14 @@ pub fn json_lines(rows: &[Row]) -> String {
 /// The table for people: a line a work, a column a system, and the goals with their verdicts.
 pub fn table(rows: &[Row], systems: &[&'static str]) -> String {
     let mut text = String::new();
-    let _ = write!(text, "{:<20}", "ns an operation");
+    let _ = write!(text, "{:<22}", "ns an operation");
     for system in systems {
-        let _ = write!(text, "{system:>22}");
+        let _ = write!(text, "{system:>26}");
     }
     text.push('\n');
     for work in ALL {
         let ours = find(rows, *work, FALCONRY).map(Row::ns);
-        let _ = write!(text, "{:<20}", work.to_string());
+        let _ = write!(text, "{:<22}", work.to_string());
         for system in systems {
             let cell = match (find(rows, *work, system), ours) {
                 (None, _) => "-".to_string(),
@@ -97,7 +97,7 @@ pub fn table(rows: &[Row], systems: &[&'static str]) -> String {
                 }
                 (Some(row), _) => format!("{:.1}", row.ns()),
             };
-            let _ = write!(text, "{cell:>22}");
+            let _ = write!(text, "{cell:>26}");
         }
         text.push('\n');
     }

@@ -15,13 +15,13 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, io};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
 
 const HELP: &str = "\
 Usage: cargo peers [-- OPTIONS]
 
   --json        JSON Lines in place of the table
-  --rounds N    rounds of each work on each system, from 1 (default 7)
+  --rounds N    rounds of each work on each system, from 1 (default 9)
   --only TEXT   only works whose name contains TEXT
 ";
 

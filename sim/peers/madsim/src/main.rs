@@ -1,12 +1,13 @@
 //! The works on madsim.
 //!
-//! Its runtime makes `Instant` virtual for whoever asks from inside, so every stretch is timed around
+//! Its runtime makes clocks virtual for whoever asks from inside, so every stretch is timed around
 //! `block_on`, where the clock is the real one.
 
 // Without the cfg madsim is a thin layer over the real system: nothing that could be compared.
 #[cfg(not(madsim))]
 compile_error!("build with `--cfg madsim`, as `cargo peers` does");
 
+use falconry_peers::clock::Stopwatch;
 use falconry_peers::frames::{await_below_frames, sleep_length};
 use falconry_peers::server::{self, Round};
 use falconry_peers::work::{BLOCK_BYTES, PEER_PENDING_MAX, PENDING_BLOCKS, TASKS, Work};
@@ -16,7 +17,6 @@ use madsim::{Config, task, time};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::{Mutex, mpsc};
 
 const YIELDS: u64 = 10_000;
@@ -53,7 +53,7 @@ fn runtime() -> Runtime {
 }
 
 fn timed(runtime: &Runtime, operations: u64, work: impl Future<Output = ()>) -> Round {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     runtime.block_on(work);
     Round { operations, elapsed: start.elapsed() }
 }
@@ -117,7 +117,7 @@ async fn channel() {
 }
 
 fn start() -> Round {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for seed in 0..STARTS {
         let runtime = Runtime::with_seed_and_config(seed, Config::default());
         runtime.block_on(async {

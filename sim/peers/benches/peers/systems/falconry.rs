@@ -3,6 +3,7 @@
 //! The strategy is the one the peers have: at every scheduling point each task that can run is as
 //! likely as any other. Files cost virtual time, faults are decided at every call and never come.
 
+use falconry_peers::clock::Stopwatch;
 use falconry_peers::frames::{FRAMES, below_frames, sleep_length};
 use falconry_peers::server::Round;
 use falconry_peers::work::{BLOCK_BYTES, PENDING_BLOCKS, TASKS, Work};
@@ -14,14 +15,13 @@ use falconry_sim::machine::{Machine, MachineConfig, StrategyKind};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-const YIELDS: u64 = 100_000;
-const LOCKS: u64 = 50_000;
-const SLEEPS: u64 = 10_000;
-const MESSAGES: u64 = 20_000;
-const STARTS: u64 = 5_000;
-const DISK_OPERATIONS: u64 = 2_000;
+const YIELDS: u64 = 20_000;
+const LOCKS: u64 = 20_000;
+const SLEEPS: u64 = 5_000;
+const MESSAGES: u64 = 5_000;
+const STARTS: u64 = 1_000;
+const DISK_OPERATIONS: u64 = 1_000;
 /// Blocks that the measured operations go round on.
 const BLOCKS: u64 = 32;
 
@@ -52,7 +52,7 @@ fn machine(seed: u64) -> Machine {
 }
 
 fn on_a_machine(operations: u64, program: impl FnOnce()) -> Round {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut machine = machine(1);
     machine.run(|_| program());
     black_box(machine.digest());
@@ -120,7 +120,7 @@ fn channel() {
 }
 
 fn start() -> Round {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for seed in 0..STARTS {
         let mut machine = machine(seed);
         machine.run(|_| {
@@ -156,7 +156,7 @@ fn disk(pending: u64, sync_another: bool) -> Round {
 fn write_read_sync(file: &dyn File) -> Round {
     let block = [7; BLOCK_BYTES];
     let mut back = [0; BLOCK_BYTES];
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for turn in 0..DISK_OPERATIONS {
         let offset = turn % BLOCKS * BLOCK_BYTES as u64;
         file.write_all_at(&block, offset).expect("no fault is on");
@@ -171,7 +171,7 @@ fn write_read_sync(file: &dyn File) -> Round {
 fn write_read(file: &dyn File) -> Round {
     let block = [7; BLOCK_BYTES];
     let mut back = [0; BLOCK_BYTES];
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for turn in 0..DISK_OPERATIONS {
         let offset = turn % BLOCKS * BLOCK_BYTES as u64;
         file.write_all_at(&block, offset).expect("no fault is on");

@@ -2,13 +2,13 @@
 //!
 //! It has threads and locks but no time that passes and no files.
 
+use falconry_peers::clock::Stopwatch;
 use falconry_peers::frames::{FRAMES, below_frames};
 use falconry_peers::server::Round;
 use falconry_peers::work::{TASKS, Work};
 use shuttle::scheduler::RandomScheduler;
 use shuttle::sync::{Arc, Mutex, mpsc};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner, thread};
-use std::time::Instant;
 
 const YIELDS: u64 = 10_000;
 const LOCKS: u64 = 3_000;
@@ -39,7 +39,7 @@ fn run(operations: u64, times: usize, program: impl Fn() + Send + Sync + 'static
     config.max_steps = MaxSteps::None;
     config.failure_persistence = FailurePersistence::None;
     let runner = Runner::new(RandomScheduler::new_from_seed(1, times), config);
-    let start = Instant::now();
+    let start = Stopwatch::start();
     runner.run(program);
     Round { operations, elapsed: start.elapsed() }
 }

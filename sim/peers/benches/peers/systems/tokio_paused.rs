@@ -4,9 +4,9 @@
 //! on. Its mutex is no scheduling point while it is free.
 
 use super::asynchronous;
+use falconry_peers::clock::Stopwatch;
 use falconry_peers::server::Round;
 use falconry_peers::work::{TASKS, Work};
-use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 
 const STARTS: u64 = 500;
@@ -18,7 +18,7 @@ pub fn measure(work: Work) -> Option<Round> {
         Work::Disk(_) | Work::DirtyFile(_) => None,
         _ => {
             let runtime = runtime();
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let operations = runtime.block_on(asynchronous::run(work));
             Some(Round { operations, elapsed: start.elapsed() })
         }
@@ -26,7 +26,7 @@ pub fn measure(work: Work) -> Option<Round> {
 }
 
 fn start() -> Round {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for _ in 0..STARTS {
         runtime().block_on(async {
             let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(async {})).collect();

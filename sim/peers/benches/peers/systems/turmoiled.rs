@@ -4,13 +4,14 @@
 //! turmoil adds is hosts, network and files.
 
 use super::asynchronous;
+use falconry_peers::clock::Stopwatch;
 use falconry_peers::server::Round;
 use falconry_peers::work::{BLOCK_BYTES, PEER_PENDING_MAX, PENDING_BLOCKS, Work};
 use std::cell::Cell;
 use std::future::Future;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use turmoil::fs::shim::std::fs::{File, OpenOptions};
 
 const NODES: u64 = 3;
@@ -32,7 +33,7 @@ pub fn measure(work: Work) -> Option<Round> {
         }
         Work::Disk(_) | Work::DirtyFile(_) => None,
         _ => Some(on_one_host(async move {
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let operations = asynchronous::run(work).await;
             Round { operations, elapsed: start.elapsed() }
         })),
@@ -40,7 +41,7 @@ pub fn measure(work: Work) -> Option<Round> {
 }
 
 fn start() -> Round {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for seed in 0..STARTS {
         let mut sim = turmoil::Builder::new().rng_seed(seed).build();
         for node in 0..NODES {
@@ -68,7 +69,7 @@ fn disk(pending: u64) -> Round {
     let file = open("/file");
     let block = [7; BLOCK_BYTES];
     let mut back = [0; BLOCK_BYTES];
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for turn in 0..DISK_OPERATIONS {
         let offset = turn * BLOCK_BYTES as u64;
         file.write_all_at(&block, offset).expect("no fault is on");
@@ -85,7 +86,7 @@ fn dirty_file(pending: u64) -> Round {
     write_pending(&file, pending);
     let block = [7; BLOCK_BYTES];
     let mut back = [0; BLOCK_BYTES];
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for turn in 0..DISK_OPERATIONS {
         let offset = turn * BLOCK_BYTES as u64;
         file.write_all_at(&block, offset).expect("no fault is on");
