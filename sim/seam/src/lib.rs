@@ -6,8 +6,8 @@
 //!
 //! # Method
 //!
-//! Without the feature `simulate` everything here is the standard library's own, re-exported. With it,
-//! each call asks whether a simulated machine is current on this OS thread. If none is, it does the
+//! Without the feature `simulate` nearly everything here is the standard library's own, re-exported. With
+//! it, each call asks whether a simulated machine is current on this OS thread. If none is, it does the
 //! real thing; if one is, the call becomes one of its scheduling points.
 //!
 //! # Invariant

@@ -102,6 +102,30 @@ fn a_condition_wakes_its_waiter() {
 }
 
 #[test]
+fn no_notification_is_lost() {
+    let (turn, condition) = (Mutex::new(0u64), Condvar::new());
+    thread::scope(|scope| {
+        for me in 0..3 {
+            let (turn, condition) = (&turn, &condition);
+            scope.spawn(move || {
+                for round in 0..2_000 {
+                    let guard = turn.lock().unwrap();
+                    let mine = round * 3 + me;
+                    let mut guard = condition.wait_while(guard, |turn| *turn != mine).unwrap();
+                    *guard += 1;
+                    // Once with the lock held and once without: both have to wake whoever is next.
+                    if mine % 2 == 0 {
+                        drop(guard);
+                    }
+                    condition.notify_all();
+                }
+            });
+        }
+    });
+    assert_eq!(turn.into_inner().unwrap(), 6_000);
+}
+
+#[test]
 fn a_wait_times_out_and_gives_the_lock_back() {
     let lock = Mutex::new(7);
     let condition = Condvar::new();

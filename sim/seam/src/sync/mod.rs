@@ -1,6 +1,7 @@
 //! Locks, condition variables, channels and atomics in the shapes of [`std::sync`].
 //!
-//! Without the feature `simulate` they are std's own. With it, a lock is std's lock and the number
+//! Without the feature `simulate` they are std's own (but for [`Condvar`], which spares a system call
+//! when nobody waits). With it, a lock is std's lock and the number
 //! under which a machine knows it: the machine decides who holds it and who waits, and std's lock,
 //! which is then always free, guards the data. Channels, barriers and lazy values are built on those.
 
@@ -10,9 +11,14 @@ pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, W
 
 #[cfg(not(feature = "simulate"))]
 pub use std::sync::{
-    Barrier, BarrierWaitResult, Condvar, LazyLock, Mutex, MutexGuard, Once, OnceLock, OnceState,
-    RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult, mpsc,
+    Barrier, BarrierWaitResult, LazyLock, Mutex, MutexGuard, Once, OnceLock, OnceState, RwLock,
+    RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult, mpsc,
 };
+
+#[cfg(not(feature = "simulate"))]
+mod counted;
+#[cfg(not(feature = "simulate"))]
+pub use counted::Condvar;
 
 #[cfg(feature = "simulate")]
 mod barrier;
