@@ -6,6 +6,7 @@ use super::config::Config;
 use super::exit::Stop;
 use super::typed::CaseFlags;
 use super::values::nearest;
+use crate::run::properties::plain;
 use crate::run::{Case, CaseError, check_case};
 use crate::{engine, scenario};
 
@@ -30,15 +31,13 @@ impl Choice {
     /// What was typed goes before what the config file says.
     pub fn new(flags: &CaseFlags, config: &Config) -> Choice {
         let template = Case {
-            engine: String::new(),
-            scenario: String::new(),
-            seed: 0,
             faults: flags.faults.or(config.faults).unwrap_or_default(),
             fault_ppm: flags.fault.iter().map(|rate| (rate.fault, rate.ppm)).collect(),
             beyond_budget: flags.beyond_budget,
             break_sync: flags.break_sync,
             planted: flags.plant.clone(),
             settings: flags.set.iter().map(|set| (set.name.clone(), set.value.clone())).collect(),
+            ..plain("", "", 0)
         };
         Choice {
             engine: flags.engine.clone().or_else(|| config.engine.clone()),
@@ -147,15 +146,5 @@ pub fn unusable(error: CaseError) -> Stop {
 
 /// The canary's case, as every swarm runs it.
 pub fn canary() -> Case {
-    Case {
-        engine: CANARY.into(),
-        scenario: CANARY_SCENARIO.into(),
-        seed: 0,
-        faults: Default::default(),
-        fault_ppm: Vec::new(),
-        beyond_budget: false,
-        break_sync: false,
-        planted: Vec::new(),
-        settings: Vec::new(),
-    }
+    plain(CANARY, CANARY_SCENARIO, 0)
 }

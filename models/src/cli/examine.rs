@@ -6,7 +6,6 @@ use falconry_sim::choice::Recording;
 use serde::Serialize;
 
 use super::exit::{Exit, Stop};
-use super::recorded::label;
 use super::session::Session;
 use crate::report::{Report, Trust};
 use crate::run::{Case, Counters, Finding, Outcome, Property, Wishes, run_case};
@@ -142,7 +141,7 @@ impl Verdict {
     pub fn recording(&self, revision: &str) -> Option<String> {
         let text = self.kept.as_ref()?.recording.as_deref()?;
         let mut recording = Recording::from_text(text).ok()?;
-        label(&mut recording, &self.case, revision);
+        recording.properties.push(("revision".into(), revision.into()));
         Some(recording.to_text())
     }
 

@@ -13,10 +13,10 @@ mod check;
 mod choice;
 pub mod command;
 mod config;
+mod environment;
 mod examine;
 pub mod exit;
 pub mod output;
-mod recorded;
 mod replay;
 mod revision;
 mod session;
@@ -35,7 +35,7 @@ use exit::{Exit, Stop};
 use session::Session;
 use typed::{Typed, Verb};
 
-pub use choice::canary;
+pub use environment::case_of_environment;
 pub use examine::report_of;
 
 /// Runs the program on the arguments of this process.
@@ -45,14 +45,15 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Exit {
+    // Not a verb: how a swarm calls its children is nobody else's business.
+    if std::env::args_os().nth(1).is_some_and(|word| word == crate::swarm::WORKER) {
+        crate::swarm::worker_main();
+        return Exit::Nothing;
+    }
     let typed = match Typed::try_parse() {
         Ok(typed) => typed,
         Err(error) => return refused(&error),
     };
-    if matches!(typed.verb, Verb::Worker) {
-        crate::swarm::worker_main();
-        return Exit::Nothing;
-    }
     let session = match Session::new(&typed.output) {
         Ok(session) => session,
         Err(stop) => return stopped(&output::Output::default(), &stop),
@@ -68,7 +69,6 @@ fn run() -> Exit {
         Verb::Report(report) => replay::report(&session, &report),
         Verb::Completions { shell } => show::completions(&session, shell),
         Verb::Man { dir } => show::man(&session, &dir),
-        Verb::Worker => unreachable!("a worker was started above"),
     };
     result.unwrap_or_else(|stop| stopped(&session.output, &stop))
 }

@@ -9,12 +9,12 @@ use super::choice::{Choice, unusable};
 use super::examine::{Examiner, Verdict};
 use super::exit::{Exit, Stop};
 use super::output::{GREEN, grouped};
-use super::recorded::case_of;
 use super::session::Session;
 use super::typed;
 use super::typed::{CaseFlags, StoreFlags};
 use super::values::Seed;
 use crate::report::Lanes;
+use crate::run::properties::case_of;
 use crate::run::{Case, check_case};
 use crate::store::{NewRun, Sighting, Store};
 use crate::swarm::{Examine, install_interrupts, is_interrupted};
@@ -185,7 +185,9 @@ impl Subject {
         let text = String::from_utf8(bytes)
             .map_err(|_| unusable("not a recording: it holds bytes that are no text".into()))?;
         let recording = Recording::from_text(&text).map_err(|e| unusable(e.to_string()))?;
-        let case = case_of(&recording).map_err(unusable)?;
+        let case = case_of(&recording).ok_or_else(|| {
+            unusable("it does not say its case in a form that this program reads".into())
+        })?;
         if let Some(revision) = recording.property("revision")
             && revision != session.revision
         {

@@ -52,6 +52,14 @@ pub fn swarm(session: &Session, typed: &typed::Swarm) -> Result<Exit, Stop> {
     if plan.range.is_none() {
         session.output.status("Seeds", &format!("from {} on", plan.goal.seeds.from));
     }
+    session.output.object(
+        "swarm",
+        &Head {
+            revision: &session.revision,
+            jobs: plan.goal.jobs,
+            first_seed: plan.goal.seeds.from,
+        },
+    )?;
     swarm::install_interrupts();
     let shown = plan.planned().unwrap_or(0).saturating_mul(plan.goal.parts.len() as u64);
     let mut progress = Progress::new(session.output, shown, plan.goal.duration);
@@ -386,14 +394,6 @@ fn say_summaries(session: &Session, plan: &Plan, results: &Results) -> Result<()
             line.findings += std::mem::take(&mut line.expected);
         }
     }
-    session.output.object(
-        "swarm",
-        &Head {
-            revision: &session.revision,
-            jobs: plan.goal.jobs,
-            first_seed: plan.goal.seeds.from,
-        },
-    )?;
     for line in &lines {
         session.output.object("summary", line)?;
     }

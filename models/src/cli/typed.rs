@@ -96,9 +96,6 @@ pub enum Verb {
         /// The folder they go to; it is made if it is not there
         dir: PathBuf,
     },
-    /// Take seeds from stdin and report on stdout, as a child of a swarm
-    #[command(hide = true)]
-    Worker,
 }
 
 /// Flags that choose and change a run.

@@ -3,7 +3,7 @@
 //!
 //! # Method
 //!
-//! Each behaves like a canary without its bug, but for one open in eight, where it falls ill.
+//! Each behaves like a canary without its bug, but for one open in 32, where it falls ill.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::engine::{self, Contract, Database, Engine, EngineError, Settings, Set
 use crate::run::CaseError;
 
 /// Opens for each one that falls ill.
-const WELL: u64 = 8;
+const WELL: u64 = 32;
 
 /// Frames of the overflow; each holds a page, so that no stack is large enough.
 const FRAMES: u64 = 1 << 20;
@@ -55,6 +55,7 @@ impl Engine for Ill {
         disk: Arc<dyn Disk>,
         settings: &Settings,
     ) -> Result<Box<dyn Database>, EngineError> {
+        falconry_sim::enter_call(&"open");
         if falconry_sim::choose("test/illness", WELL) == 1 {
             match self.illness {
                 Illness::Abort => std::process::abort(),

@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 use super::protocol::{Blocked, FromWorker, ToWorker};
 use crate::run::Case;
 
+/// The first argument of a worker.
+pub const WORKER: &str = "worker";
+
 /// A busy worker that gives no sign of life for so long is ended.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -204,7 +207,7 @@ impl Pool {
         self.births += 1;
         let birth = self.births;
         let mut child = Command::new(std::env::current_exe()?)
-            .arg("worker")
+            .arg(WORKER)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

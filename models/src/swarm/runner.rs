@@ -15,11 +15,14 @@ use crate::run::{Case, Finding, Property};
 /// How often the loop looks at clock, interrupts and progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The canary must be convicted within this time.
+/// The canary must be convicted within this time …
 const CANARY_TIME: Duration = Duration::from_secs(1);
 
+/// … or these seeds, on a machine that is so busy that it runs few in that time.
+const CANARY_SEEDS: u64 = 64;
+
 /// Seeds of one batch of the canary.
-const CANARY_BATCH: u64 = 50;
+const CANARY_BATCH: u64 = 8;
 
 /// Workers that end one after the other before they announce a seed: then none ever will.
 const STILLBORN_MAX: u32 = 3;
@@ -264,7 +267,8 @@ pub fn loss(engine: &str, seed: u64, lost: &Lost) -> Finding {
 fn convict_canary(pool: &mut Pool, part: usize) -> Result<(Canary, Tally), Stop> {
     let started = Instant::now();
     let mut tally = Tally::default();
-    while tally.found.is_empty() && started.elapsed() < CANARY_TIME && !interrupt::requested() {
+    let is_over = |run| run >= CANARY_SEEDS && started.elapsed() >= CANARY_TIME;
+    while tally.found.is_empty() && !is_over(tally.run) && !interrupt::requested() {
         let first = tally.run;
         let batch = Batch { part, from: first, stride: 1, count: CANARY_BATCH, mode: Mode::Swarm };
         pool.give(0, &ToWorker::Batch(batch));
