@@ -135,13 +135,14 @@ impl Settlement {
         let mine = |other: FileId| file.is_none_or(|file| file == other);
         for (index, call) in self.calls.iter().enumerate().filter(|(_, call)| mine(call.file)) {
             let next = self.calls.get(index + 1).map_or(u64::MAX, |next| next.first_seq);
-            let fate = match () {
-                () if call.first_seq > cut => Fate::Old,
-                // The length of the call in which the cut lies is lost, its data may be torn.
-                () if next > cut => continue,
-                () => Fate::New,
-            };
-            self.units[call.units.clone()].iter_mut().for_each(|unit| unit.fate = fate);
+            let units = &mut self.units[call.units.clone()];
+            let mut survives = call.first_seq <= cut;
+            // In the call in which the cut lies what is lost begins at the first unit that is.
+            let torn = survives && next > cut;
+            for unit in units {
+                survives &= !torn || unit.fate == Fate::New;
+                unit.fate = if survives { Fate::New } else { Fate::Old };
+            }
         }
         for (_, sizes) in self.sizes.iter_mut().filter(|(id, _)| mine(**id)) {
             sizes.kept = sizes.all.iter().filter(|size| size.seq < cut).count();

@@ -1,7 +1,9 @@
 //! Tests of the disk, driven by hand: no scheduler, every choice given.
 
 mod basics;
+mod contract;
 mod errors;
+mod litmus;
 mod loss;
 mod silent;
 mod slow;
