@@ -48,8 +48,6 @@ const PAGE_SIZES: Words =
 const AUTO_VACUUM: Words = &[("none", 4), ("full", 1), ("incremental", 1)];
 /// SQLite's own adapters say `true`, which is more than the simulated device promises.
 const POWERSAFE_OVERWRITE: Words = &[("false", 1), ("true", 0)];
-/// Judged by more than SQLite documents, some settings must be convicted.
-const JUDGED_BY: Words = &[("documented", 1), ("durable", 0)];
 
 /// The pragmas among the settings.
 const PRAGMAS: [&str; 7] = [
@@ -111,9 +109,6 @@ impl Engine for Sqlite {
         draw.number("wal_autocheckpoint", 1, 1000)?;
         draw.flag("without_rowid", 300_000)?;
         draw.word("powersafe_overwrite", POWERSAFE_OVERWRITE)?;
-        if draw.word("contract", JUDGED_BY)? == "durable" {
-            return Ok(Contract::Durable);
-        }
         let mut pragmas = Pragmas::default();
         for (name, value) in [("journal_mode", &journal_mode), ("synchronous", &synchronous)] {
             pragmas.set(name, value).map_err(|bad| draw.refuse(name, value, &bad.to_string()))?;

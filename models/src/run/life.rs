@@ -73,7 +73,9 @@ pub(crate) fn settings(
             what: format!("it takes {}", known.join(", ")),
         });
     };
-    Ok(Settings::new(values, own, concurrency))
+    // Judged by another contract, an engine answers for that one: else its weaker acknowledgements
+    // would excuse it.
+    Ok(Settings::new(values, knobs.contract.unwrap_or(own), concurrency))
 }
 
 /// Runs an engine through a case, on a fresh OS thread where it needs one.
