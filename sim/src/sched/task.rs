@@ -36,7 +36,7 @@ impl Wait {
             Wait::Lock { mode: LockMode::Exclusive, .. } => "lock",
             Wait::Lock { mode: LockMode::Shared, .. } => "read lock",
             Wait::Queue { .. } => "condition",
-            Wait::Join { .. } => "end of task",
+            Wait::Join { .. } => "end of",
             Wait::Park => "unpark",
             Wait::Sleep => "clock",
             Wait::Futex { .. } => "futex",

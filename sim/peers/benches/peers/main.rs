@@ -110,21 +110,21 @@ fn compare(options: &Options) -> io::Result<()> {
 
 fn measure(clients: &mut [Client], options: &Options) -> io::Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
+    // Every system does every work once before anything counts: pools, caches and heaps are warm.
     for &work in work::ALL.iter().filter(|work| work.to_string().contains(&options.only)) {
-        eprintln!("measuring {work}");
-        let first = rows.len();
-        // Every system once before anything counts: pools, caches and heaps are warm.
         for client in clients.iter_mut() {
             if client.ask(work)?.is_some() {
                 rows.push(Row { work, system: client.system, answers: Vec::new() });
             }
         }
-        for _ in 0..options.rounds {
-            for row in &mut rows[first..] {
-                let client = clients.iter_mut().find(|client| client.system == row.system);
-                let answer = client.map(|client| client.ask(work)).transpose()?.flatten();
-                row.answers.extend(answer);
-            }
+    }
+    // The rounds of one work lie far apart, so that no minute of the host decides over it.
+    for round in 1..=options.rounds {
+        eprintln!("round {round} of {}", options.rounds);
+        for row in &mut rows {
+            let client = clients.iter_mut().find(|client| client.system == row.system);
+            let answer = client.map(|client| client.ask(row.work)).transpose()?.flatten();
+            row.answers.extend(answer);
         }
     }
     Ok(rows)
