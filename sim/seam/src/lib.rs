@@ -12,8 +12,10 @@
 //!
 //! # Invariant
 //!
-//! An engine that compiles without `simulate` and one that compiles with it are the same source: no
-//! type or macro changes its shape with the feature.
+//! What compiles with `simulate` compiles without it, and means the same: no type or macro of this crate
+//! changes its shape with the feature. The other way round a few rare calls of std are missing on a
+//! machine, and the compiler says so: `RwLockWriteGuard::downgrade`, `Once::wait` and `OnceLock::wait`,
+//! atomics' `from_ptr`, arithmetic on `AtomicPtr`.
 
 #![deny(missing_docs)]
 
