@@ -24,7 +24,7 @@ pub fn check(session: &Session, typed: &typed::Check) -> Result<Exit, Stop> {
     }
     let jobs =
         typed.jobs.or(session.config.jobs.map(Into::into)).map_or(default_jobs(), usize::from);
-    session.output.status("Checking", &describe(&parts, &session.revision));
+    session.output.status("Checking", &describe(&parts, &session.revision, "each seed twice"));
     swarm::install_interrupts();
     let goal = Goal {
         parts,
@@ -70,8 +70,11 @@ fn say_findings(session: &Session, case: &Case, tally: &Tally) -> Result<Exit, S
         let case = Case { seed: found.seed, ..case.clone() };
         session.output.object("finding", found)?;
         let differs = found.finding.property == Property::Nondeterminism;
-        let trust =
-            if differs { "none: two runs of this seed differ" } else { "the worker was lost" };
+        let trust = if differs {
+            "none: two runs of this seed differ"
+        } else {
+            "the worker was lost, so there is no digest"
+        };
         let report = Report {
             case: &case,
             finding: &found.finding,

@@ -91,7 +91,7 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
     for event in &kept.events {
         session.output.object("event", event)?;
     }
-    let is_stopped = typed.step.is_some_and(|step| kept.outcome.counters.steps <= step.0)
+    let is_stopped = typed.step.is_some_and(|step| kept.outcome.counters.steps >= step.0)
         && verdict.finding.is_none();
     let lanes = Lanes::of(&kept.events);
     if session.output.verbose > 0 {
@@ -240,11 +240,11 @@ fn listing(lanes: &Lanes, events: &[Event]) -> String {
 /// One line for each boot: how it ended, and which faults it met.
 fn boots(events: &[Event]) -> String {
     let mut text = String::new();
-    let mut number = 0;
+    let mut name = String::new();
     let mut faults: Vec<(&'static str, u64)> = Vec::new();
     for event in events {
         match &event.what {
-            What::Boot { number: boot } => number = *boot,
+            What::Boot { number } => name = format!("boot {number}"),
             What::Fault { fault, .. } => {
                 match faults.iter_mut().find(|(name, _)| *name == fault.name()) {
                     Some((_, count)) => *count += 1,
@@ -254,10 +254,11 @@ fn boots(events: &[Event]) -> String {
             What::Down { how } => {
                 let met: Vec<String> =
                     faults.drain(..).map(|(name, count)| format!("{name} {count}")).collect();
-                let met =
-                    if met.is_empty() { String::new() } else { format!("   {}", met.join(", ")) };
-                let step = grouped(event.step);
-                text += &format!("boot {number:<3} {how:<14} at step {step:<9}{met}\n");
+                let (step, met) = (grouped(event.step), met.join(", "));
+                let line = format!("{name:<8} {how:<14} at step {step:<9} {met}");
+                text += &format!("{}\n", line.trim_end());
+                // What comes before the next boot happens to a machine that is switched off.
+                name = "off".into();
             }
             _ => {}
         }

@@ -48,10 +48,12 @@ pub fn swarm(session: &Session, typed: &typed::Swarm) -> Result<Exit, Stop> {
         ));
         return Ok(Exit::NoSeed);
     }
-    session.output.status("Running", &describe(&plan.goal.parts, &session.revision));
+    let line = describe(&plan.goal.parts, &session.revision, "5 % checked twice");
+    session.output.status("Running", &line);
     if plan.range.is_none() {
         session.output.status("Seeds", &format!("from {} on", plan.goal.seeds.from));
     }
+    swarm::install_interrupts();
     session.output.object(
         "swarm",
         &Head {
@@ -60,7 +62,6 @@ pub fn swarm(session: &Session, typed: &typed::Swarm) -> Result<Exit, Stop> {
             first_seed: plan.goal.seeds.from,
         },
     )?;
-    swarm::install_interrupts();
     let shown = plan.planned().unwrap_or(0).saturating_mul(plan.goal.parts.len() as u64);
     let mut progress = Progress::new(session.output, shown, plan.goal.duration);
     let results = swarm::run(&plan.goal, &mut progress)?;
@@ -409,7 +410,7 @@ fn say_summaries(session: &Session, plan: &Plan, results: &Results) -> Result<()
 }
 
 /// What is run, in one line.
-pub fn describe(parts: &[Case], revision: &str) -> String {
+pub fn describe(parts: &[Case], revision: &str, how: &str) -> String {
     let mut engines: Vec<&str> = parts.iter().map(|case| &*case.engine).collect();
     engines.dedup();
     let scenarios = match parts {
@@ -420,7 +421,7 @@ pub fn describe(parts: &[Case], revision: &str) -> String {
     let budget = if first.beyond_budget { "beyond budget" } else { "within budget" };
     let broken = if first.break_sync { ", every sync swallowed" } else { "" };
     format!(
-        "{} {scenarios} at {revision} (faults {}, {budget}{broken}; 5 % checked twice)",
+        "{} {scenarios} at {revision} (faults {}, {budget}{broken}; {how})",
         engines.join(", "),
         profile_name(first.faults),
     )
