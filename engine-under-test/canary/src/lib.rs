@@ -9,6 +9,8 @@
 //!
 //! The log up to `tail` is what the content was built from.
 
+#![deny(missing_docs)]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;

@@ -152,6 +152,15 @@ fn is_release(heading: &str) -> bool {
     })
 }
 
+/// Whether the README shows, word for word, the report of a failure that a snapshot holds.
+pub fn report_complaints(readme: &str, snapshot: &str) -> Vec<String> {
+    let body = snapshot.splitn(3, "---\n").nth(2).unwrap_or("").trim();
+    match !body.is_empty() && readme.contains(body) {
+        true => Vec::new(),
+        false => vec![format!("README.md: its failure report is not the program's:\n{body}")],
+    }
+}
+
 /// Dependencies of the workspace without a line in the README's table, and lines without one.
 pub fn dependency_complaints(manifest: &str, readme: &str) -> Vec<String> {
     let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML, or nothing was built");
@@ -232,6 +241,14 @@ mod tests {
             let found = changelog_complaints(&text);
             assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_report_that_the_program_does_not_write_is_seen() {
+        let snapshot = "---\nsource: a.rs\n---\nFAIL  a\n  b --- c\n";
+        assert!(report_complaints("text\n```\nFAIL  a\n  b --- c\n```\n", snapshot).is_empty());
+        assert_eq!(report_complaints("FAIL  a\n", snapshot).len(), 1);
+        assert_eq!(report_complaints("FAIL  a\n", "").len(), 1);
     }
 
     #[test]

@@ -42,6 +42,13 @@ fn nothing_speaks_of_one_machine_or_of_work_left() {
 }
 
 #[test]
+fn the_readme_shows_a_report_that_the_program_writes() {
+    let tree = Tree::read(&repository());
+    let snapshot = tree.text("snapshots/report-canary-clone.snap");
+    hold(documents::report_complaints(&tree.text("README.md"), &snapshot));
+}
+
+#[test]
 fn the_changelog_is_in_form() {
     let tree = Tree::read(&repository());
     hold(documents::changelog_complaints(&tree.text("CHANGELOG.md")));
