@@ -1,0 +1,137 @@
+//! Same seed, same digest, wherever and however it runs.
+//!
+//! 2,000 seeds are run by the program itself: with one job and with two, in a debug and in a release
+//! build, in another folder and environment, and without randomised addresses. A seed that runs first
+//! in its process is compared with one that runs after a thousand others. What broke here would break
+//! every replay.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Engine, scenario and seeds: 2,000 in all.
+const PLAN: &[(&str, &str, &str)] = &[
+    ("canary", "kv/ledger", "0..1200"),
+    ("redb", "kv/bank", "0..300"),
+    ("sqlite", "kv/counter", "0..250"),
+    ("machine", "instrument/self-check", "0..250"),
+];
+
+/// A way to run the program.
+#[derive(Clone, Debug)]
+struct Way {
+    name: &'static str,
+    program: PathBuf,
+    jobs: u32,
+    folder: PathBuf,
+    /// Words before the program, and an environment of its own.
+    before: Vec<&'static str>,
+    environment: Vec<(&'static str, &'static str)>,
+}
+
+/// The program of this build.
+fn this_build() -> PathBuf {
+    env!("CARGO_BIN_EXE_falconry").into()
+}
+
+/// The program of a release build, built if need be in the folder where this build is.
+fn release_build() -> PathBuf {
+    let target = this_build().parent().and_then(Path::parent).expect("target/PROFILE/").to_owned();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--offline", "-p", "falconry", "--bin", "falconry"])
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "the release build failed:\n{text}");
+    target.join("release").join("falconry")
+}
+
+/// A folder of this test's own, empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The digest of a swarm, as its summary tells it.
+fn digest(way: &Way, (engine, scenario, seeds): (&str, &str, &str)) -> String {
+    let mut words: Vec<String> = way.before.iter().map(|word| (*word).to_string()).collect();
+    words.push(way.program.display().to_string());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(["swarm", "--json", "--progress", "none"]);
+    command.args(["--engine", engine, "--scenario", scenario, "--seeds", seeds]);
+    command.args(["--jobs", &way.jobs.to_string()]).arg("--store").arg(way.folder.join("store"));
+    let command = command.current_dir(&way.folder).envs(way.environment.iter().copied());
+    let output = command.output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let summary = text.lines().rfind(|line| line.contains("\"type\":\"summary\""));
+    let summary: serde_json::Value = summary
+        .and_then(|line| serde_json::from_str(line).ok())
+        .unwrap_or_else(|| panic!("{way:?}: no summary in:\n{text}"));
+    let wanted: u64 = seeds.split_once("..").unwrap().1.parse().unwrap();
+    let first: u64 = seeds.split_once("..").unwrap().0.parse().unwrap();
+    assert_eq!(summary["run"], wanted - first, "{way:?}: {summary}");
+    summary["digest"].as_str().expect("a digest").to_string()
+}
+
+fn ways() -> Vec<Way> {
+    let home = folder("one_digest");
+    let way = |name, program: &Path, jobs| Way {
+        name,
+        program: program.into(),
+        jobs,
+        folder: home.clone(),
+        before: Vec::new(),
+        environment: Vec::new(),
+    };
+    let (debug, release) = (this_build(), release_build());
+    let mut elsewhere = way("another folder and environment", &release, 2);
+    elsewhere.folder = folder("one_digest_elsewhere/with a blank/and more");
+    elsewhere.environment =
+        vec![("LANG", "tr_TR.UTF-8"), ("TZ", "Asia/Tokyo"), ("MALLOC_PERTURB_", "165")];
+    let mut fixed = way("addresses that are not randomised", &release, 2);
+    fixed.before = vec!["setarch", "-R"];
+    vec![
+        way("release, one job", &release, 1),
+        way("release, two jobs", &release, 2),
+        way("debug, two jobs", &debug, 2),
+        elsewhere,
+        fixed,
+    ]
+}
+
+#[test]
+fn one_digest() {
+    let ways = ways();
+    for plan in PLAN {
+        let digests: Vec<String> = ways.iter().map(|way| digest(way, *plan)).collect();
+        for (way, other) in ways.iter().zip(&digests).skip(1) {
+            assert_eq!(digests[0], *other, "{plan:?}: {} and {}", ways[0].name, way.name);
+        }
+    }
+}
+
+#[test]
+fn a_seed_does_not_know_what_ran_before_it() {
+    use falconry::run::{Wishes, properties, run_case};
+    let run = |engine: &str, scenario: &str, seed| {
+        let case = properties::plain(engine, scenario, seed);
+        run_case(&case, &Wishes::default()).unwrap().digest
+    };
+    let watched = [("canary", "kv/ledger", 1_700), ("redb", "kv/bank", 1_700)];
+    let watched = [watched[0], watched[1], ("sqlite", "kv/counter", 1_700)];
+    let first = watched.map(|(engine, scenario, seed)| run(engine, scenario, seed));
+    for seed in 0..1_000 {
+        run("canary", "kv/counter", seed);
+    }
+    for seed in 0..20 {
+        run("redb", "kv/ledger", seed);
+        run("sqlite", "kv/ledger", seed);
+    }
+    let after = watched.map(|(engine, scenario, seed)| run(engine, scenario, seed));
+    assert_eq!(first, after);
+}
