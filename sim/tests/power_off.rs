@@ -328,3 +328,19 @@ fn a_condition_loop_waits_for_ever() {
         assert_eq!(dropped.load(Ordering::Relaxed), 50, "destructors of unwound tasks run");
     });
 }
+
+#[test]
+fn a_foreign_loop_sleeps_for_ever() {
+    // A task that used up its calls after a wait with a deadline was resumed, and aborted the process.
+    in_child("a_foreign_loop_sleeps_for_ever", || {
+        extern "C" fn naps() {
+            while falconry_sim::now_ns() < u64::MAX {
+                thread::sleep(Duration::from_micros(1));
+            }
+        }
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+        let boot = machine.boot(Ending::PowerLoss(At::Step(40)), |_| foreign(|| through_c(naps)));
+        assert!(matches!(boot.end, End::PowerLoss), "{:?}", boot.end);
+        assert_eq!(machine.counters().abandoned, 1);
+    });
+}

@@ -160,8 +160,11 @@ impl Kernel {
         let unwinding = self.is_unwinding();
         {
             let mut state = self.borrow();
-            state.me().wait = Wait::Budget;
-            state.me().unwinding = unwinding;
+            let me = state.me();
+            me.wait = Wait::Budget;
+            // What an earlier wait had: nothing ends this one but the payload.
+            me.has_deadline = false;
+            me.unwinding = unwinding;
         }
         self.suspend();
         unreachable!("a task that was given up was resumed");
