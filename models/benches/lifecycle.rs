@@ -6,8 +6,6 @@
 //!
 //! `-- --json` prints JSON Lines; `-- --quick` runs a hundredth of the canary's seeds.
 
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
-
 use std::time::{Duration, Instant};
 
 use falconry::run::{Case, Wishes, properties, run_case};

@@ -2,6 +2,12 @@
 //!
 //! Each program runs in a process of its own, so that one that aborts fails its test alone.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stands outside of the run"
+)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;

@@ -2,7 +2,7 @@
 //!
 //! # Method
 //!
-//! Two steps. [`typed`] is what was typed, one table for arguments, environment and help. What it means
+//! Two steps. `typed` is what was typed, one table for arguments, environment and help. What it means
 //! comes from there, the config file and the defaults, in this order, and is decided by each verb.
 //!
 //! # Invariant
