@@ -23,6 +23,10 @@ pub struct PowerPlan {
     pub in_sync: Option<u64>,
     /// … after this many of its pending writes have reached the platter.
     pub after_writes: u64,
+    /// Moves the point to the first sync from `in_sync` on that has at least three pending writes,
+    /// and between two of them, `after_writes` being sixteenths: a drawn point cannot know how many
+    /// there will be.
+    pub fits: bool,
     /// Syncs begun in this boot.
     pub syncs: u64,
     /// Set by the disk when the power goes inside a sync; the machine acts on it.
@@ -34,6 +38,19 @@ impl PowerPlan {
     pub fn sync_begins(&mut self) -> u64 {
         self.syncs += 1;
         self.syncs - 1
+    }
+
+    /// The `writes` pending writes of sync `sync` are about to reach the platter: a point that fits
+    /// itself does so.
+    pub fn reaches_platter(&mut self, sync: u64, writes: u64) {
+        let Some(at) = self.in_sync.filter(|at| self.fits && *at <= sync) else { return };
+        if writes >= 3 {
+            self.in_sync = Some(sync);
+            self.after_writes = 1 + self.after_writes.min(15) * (writes - 1) / 16;
+            self.fits = false;
+        } else if at == sync {
+            self.in_sync = Some(sync + 1);
+        }
     }
 
     /// Whether the power goes in sync `sync` now that `writes` of its pending writes are on the

@@ -4,7 +4,8 @@
 //!
 //! A plan is fixed ([`At`]) or drawn ([`PowerDraw`]). A drawn plan has two parts: one for the time
 //! until the engine says that it has opened, one from there on, so that recovery of any length
-//! neither hides the work nor is hidden by it. Half of the drawn points lie in or near a sync.
+//! neither hides the work nor is hidden by it. Most of the drawn points lie in a sync, between two of its
+//! writes, or near one.
 
 use crate::choice::{Choices, Label};
 use crate::env::PowerPlan;
@@ -111,7 +112,7 @@ pub(crate) fn plan(
         Ending::Drawn(draw) => {
             plan.death = Some(kind(draw, choices));
             if choices.chance("power/recovery", draw.recovery_ppm) {
-                plan.at_op = Some(1 + choices.log_uniform("power/recovery_at", 0, 63));
+                plan.draw_recovery(choices, power);
             }
             plan.draws_at_open = draw.recovery_ppm > 0;
             if !plan.draws_at_open {
@@ -143,15 +144,29 @@ impl Plan {
         }
     }
 
+    /// Draws where the end comes while the engine opens: at a call, or between two writes of a sync.
+    fn draw_recovery(&mut self, choices: &mut Choices, power: &mut PowerPlan) {
+        let at = choices.log_uniform("power/recovery_at", 0, 63);
+        match choices.choose("power/recovery_in_sync", 4) {
+            0 => self.at_op = Some(1 + at),
+            _ => *power = PowerPlan { in_sync: Some(0), after_writes: at, fits: true, ..*power },
+        }
+    }
+
     /// Draws where the end comes, counted from here. 0 stands for "when the main task returns".
     fn draw(&mut self, draw: PowerDraw, choices: &mut Choices, power: &mut PowerPlan, step: u64) {
         self.at_op = None;
-        match choices.weighted(Label::POWER_PLAN, &[1, 5, 3, 2, 1]) {
+        power.in_sync = None;
+        match choices.weighted(Label::POWER_PLAN, &[1, 32, 2, 2, 1]) {
             0 => {}
             1 => {
-                let sync = choices.log_uniform(Label::POWER_AT, 0, draw.syncs_max);
-                power.in_sync = Some(power.syncs + sync);
+                // Early ones are the cheapest, late ones find the most.
+                let early = choices.log_uniform(Label::POWER_AT, 0, draw.syncs_max);
+                let any = choices.range("power/any_sync", 0, draw.syncs_max);
+                let is_early = choices.choose("power/early", 2) == 0;
+                power.in_sync = Some(power.syncs + if is_early { early } else { any });
                 power.after_writes = choices.log_uniform("power/after_writes", 0, 15);
+                power.fits = choices.choose("power/fits", 8) > 0;
             }
             2 => {
                 let syncs = choices.log_uniform(Label::POWER_AT, 0, draw.syncs_max);

@@ -223,7 +223,7 @@ impl Plan {
         let commits = u64::from(self.sizes.clients) * self.sizes.transactions;
         PowerDraw {
             disk_ops_max: 8 + commits * 12,
-            syncs_max: 1 + commits * 3 / 4,
+            syncs_max: 1 + commits,
             steps_max: 100 + commits * 100,
             recovery_ppm,
             process_crash_ppm: PROCESS_CRASH_PPM,
@@ -293,7 +293,7 @@ impl Life<'_> {
     fn rest(&mut self, task: Task) -> After {
         let cut = self.machine.choices().choose("life/cut_at_rest", 8);
         // At rest there is rarely anything to lose, but the shutdown of the last boot is to be judged.
-        let is_cut = if task == Task::Live { cut >= 4 } else { cut == 7 };
+        let is_cut = if task == Task::Live { cut >= 6 } else { cut == 7 };
         if is_cut {
             self.machine.cut_power();
             return After::PowerLoss;

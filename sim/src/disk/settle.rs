@@ -216,8 +216,17 @@ impl DiskModel {
         let admitted = |fault| env.faults.rate_ppm(fault) > 0;
         let all_but_one = admitted(Fault::AllButOne);
         let extremes = admitted(Fault::FileExtremes);
+        let one_file = settlement.sizes.len() < 2;
+        let no_sizes = settlement.sizes.values().all(|sizes| sizes.all.is_empty());
         let admit = |policy| match (policy, order) {
             (SurvivalPolicy::All | SurvivalPolicy::None, _) => policy,
+            // A policy that would have nothing to tell apart becomes another.
+            (SurvivalPolicy::FileExtremes, DataOrder::Any) if one_file => SurvivalPolicy::Calls,
+            (SurvivalPolicy::DataWithoutSize | SurvivalPolicy::SizeWithoutData, DataOrder::Any)
+                if no_sizes =>
+            {
+                SurvivalPolicy::Sectors
+            }
             (SurvivalPolicy::FileExtremes, DataOrder::FilePrefix) if extremes => policy,
             (_, DataOrder::Prefix | DataOrder::FilePrefix) => SurvivalPolicy::Prefix,
             (SurvivalPolicy::AllButOne, _) if !all_but_one => SurvivalPolicy::Calls,

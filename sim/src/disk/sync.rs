@@ -119,6 +119,7 @@ impl DiskModel {
         covered: &[usize],
         sync: u64,
     ) -> io::Result<()> {
+        env.power.reaches_platter(sync, covered.len() as u64);
         let passed_over = covered.last().map_or(0, |last| last + 1) > covered.len();
         for (written, index) in covered.iter().enumerate() {
             if env.power.cuts_after(sync, written as u64) {
@@ -171,6 +172,7 @@ impl DiskModel {
     ) -> io::Result<()> {
         let (file, call) = ticket.place();
         let own = self.find_ops(file, |op| op.call == call);
+        env.power.reaches_platter(sync, own.len() as u64);
         let mut written = 0;
         for index in own {
             if env.power.cuts_after(sync, written) {
@@ -305,6 +307,7 @@ impl DiskModel {
             return Err(errno(libc::EIO));
         }
         // The journal commits them together; the power may go before that or after.
+        env.power.reaches_platter(ticket.sync, 0);
         if env.power.cuts_after(ticket.sync, 0) {
             return Err(errno(libc::EIO));
         }
