@@ -147,7 +147,7 @@ impl Plan {
     /// Draws where the end comes while the engine opens: at a call, or between two writes of a sync.
     fn draw_recovery(&mut self, choices: &mut Choices, power: &mut PowerPlan) {
         let at = choices.log_uniform("power/recovery_at", 0, 63);
-        match choices.choose("power/recovery_in_sync", 4) {
+        match choices.choose("power/recovery_in_sync", 8) {
             0 => self.at_op = Some(1 + at),
             _ => *power = PowerPlan { in_sync: Some(0), after_writes: at, fits: true, ..*power },
         }

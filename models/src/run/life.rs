@@ -278,7 +278,7 @@ impl Life<'_> {
             }
             End::PowerLoss => (After::PowerLoss, false),
             End::ProcessCrash => (After::ProcessCrash, false),
-            End::Returned(done) => (self.rest(task), done == Done::Closed(Promise::Durable)),
+            End::Returned(done) => (self.rest(), done == Done::Closed(Promise::Durable)),
         };
         let end = match end {
             After::PowerLoss if clean => After::CleanShutdown,
@@ -290,11 +290,10 @@ impl Life<'_> {
     }
 
     /// The boot ended by itself: the power goes now, or the process is started again.
-    fn rest(&mut self, task: Task) -> After {
+    fn rest(&mut self) -> After {
         let cut = self.machine.choices().choose("life/cut_at_rest", 8);
-        // At rest there is rarely anything to lose, but the shutdown of the last boot is to be judged.
-        let is_cut = if task == Task::Live { cut >= 6 } else { cut == 7 };
-        if is_cut {
+        // At rest there is rarely anything to lose, but shutdowns are to be judged.
+        if cut == 7 {
             self.machine.cut_power();
             return After::PowerLoss;
         }
