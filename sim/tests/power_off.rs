@@ -344,9 +344,15 @@ fn a_foreign_loop_sleeps_for_ever() {
                 thread::sleep(Duration::from_micros(1));
             }
         }
-        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
-        let boot = machine.boot(Ending::PowerLoss(At::Step(40)), |_| foreign(|| through_c(naps)));
-        assert!(matches!(boot.end, End::PowerLoss), "{:?}", boot.end);
-        assert_eq!(machine.counters().abandoned, 1);
+        let mut abandoned = 0;
+        for seed in 0..20 {
+            let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+            machine.boot(Ending::PowerLoss(At::Step(40)), |_| {
+                thread::spawn(|| foreign(|| through_c(naps)));
+                foreign(|| through_c(naps));
+            });
+            abandoned += machine.counters().abandoned;
+        }
+        assert_eq!(abandoned, 40);
     });
 }
