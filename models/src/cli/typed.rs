@@ -219,8 +219,6 @@ pub struct Check {
     pub partition: Option<Partition>,
     #[command(flatten)]
     pub case: CaseFlags,
-    #[command(flatten)]
-    pub store: StoreFlags,
 }
 
 /// `report`.

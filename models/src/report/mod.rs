@@ -8,4 +8,4 @@ mod events;
 mod text;
 
 pub use events::{Lanes, event_text};
-pub use text::{Report, Trust, rule};
+pub use text::{Report, Trust};

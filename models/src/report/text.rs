@@ -53,15 +53,10 @@ pub struct Report<'a> {
     pub caller: Caller,
 }
 
-/// A line of dashes.
-pub fn rule() -> String {
-    "-".repeat(WIDTH)
-}
-
 impl Report<'_> {
     /// The whole text, with colour.
     pub fn text(&self) -> String {
-        let mut lines = vec![self.first_line(), rule()];
+        let mut lines = vec![self.first_line(), "-".repeat(WIDTH)];
         self.push_what(&mut lines);
         self.push_path(&mut lines);
         self.push_bytes(&mut lines);

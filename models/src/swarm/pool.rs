@@ -272,7 +272,7 @@ fn listen(lines: impl BufRead, shared: &Shared, mut tell: impl FnMut(FromWorker)
             }
             Ok(FromWorker::Alive) => {}
             Ok(message) => tell(message),
-            // Something in the engine writes to stdout: no word of ours.
+            // Nobody but the worker writes there, so this is a line that its end cut short.
             Err(_) => {}
         }
     }

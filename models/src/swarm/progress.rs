@@ -74,6 +74,7 @@ impl Progress {
                 Some(_) => elapsed.as_millis() as u64,
                 None => run,
             });
+            bar.set_prefix(clock(elapsed));
             bar.set_message(self.message(elapsed, run, tallies));
         } else if elapsed >= self.said + LINE_EVERY {
             self.said = elapsed;
@@ -101,12 +102,16 @@ impl Progress {
             }
         };
         let left = clock(Duration::from_secs_f64(left_s.min(1e9)));
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let marks = match marks as u64 {
+            0 => String::new(),
+            marks => format!("{marks} mark{} never reached   ", plural(marks)),
+        };
         format!(
-            "{}{of} seeds   {}/s   {findings} finding{}   {marks} mark{} never reached   eta {left}",
+            "{}{of} seeds   {}/s   {findings} finding{}   {marks}eta {left}",
             grouped(run),
             grouped(rate as u64),
-            if findings == 1 { "" } else { "s" },
-            if marks == 1 { "" } else { "s" },
+            plural(findings),
         )
     }
 
@@ -120,7 +125,7 @@ impl Progress {
 
 fn bar(planned: u64, duration: Option<Duration>) -> ProgressBar {
     let length = duration.map_or(planned, |duration| duration.as_millis() as u64);
-    let style = BarStyle::with_template("   [{elapsed_precise}] {bar:20}  {wide_msg}")
+    let style = BarStyle::with_template("   [{prefix}] {bar:20}  {wide_msg}")
         .expect("a sound template")
         .progress_chars("##-");
     let target = ProgressDrawTarget::stderr_with_hz(5);

@@ -6,7 +6,9 @@
 //! no worker outlives its parent. A watchdog ends it when the machine stands still. The first thread
 //! runs the seeds; it announces each before it starts it.
 
+use std::fs::File;
 use std::io::{self, BufRead, Write};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +29,7 @@ const TWICE_ONE_IN: u64 = 20;
 
 /// Runs until stdin closes.
 pub fn main() {
-    let voice = Voice::default();
+    let voice = Voice::take_stdout();
     let watchdog = Watchdog::start(voice.clone());
     let mut worker = Worker { voice, watchdog, parts: Vec::new(), abandoned: 0 };
     for order in orders() {
@@ -39,20 +41,30 @@ pub fn main() {
     }
 }
 
-/// The only way to stdout: whole lines, from any thread.
-#[derive(Clone, Default)]
+/// The only way to the parent: whole lines, from any thread.
+#[derive(Clone)]
 pub struct Voice {
-    lines: Arc<Mutex<()>>,
+    pipe: Arc<Mutex<File>>,
 }
 
 impl Voice {
+    /// Takes stdout for itself. What an engine prints goes to stderr from now on: on the pipe it would
+    /// spoil a line.
+    fn take_stdout() -> Voice {
+        let pipe = io::stdout().as_fd().try_clone_to_owned().expect("the pipe to the parent");
+        // SAFETY: both descriptors are open, and replacing the one of stdout closes only the old one,
+        // which nothing has written to yet.
+        let result = unsafe { libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO) };
+        assert_eq!(result, libc::STDOUT_FILENO, "stdout cannot be sent to stderr");
+        Voice { pipe: Arc::new(Mutex::new(File::from(pipe))) }
+    }
+
     /// Says one line. When nobody listens any more, the worker ends.
     pub fn say(&self, message: &FromWorker) {
         let mut text = serde_json::to_string(message).expect("messages are plain data");
         text.push('\n');
-        let _whole = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stdout = io::stdout().lock();
-        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipe.write_all(text.as_bytes()).is_err() {
             end_at_once(0);
         }
     }
