@@ -76,6 +76,15 @@ pub(crate) fn point(kind: Point) {
     let _ = kind;
 }
 
+/// Whether the power of a simulated machine has gone. Then nobody gives a lock back any more, and who
+/// asks for one that is held must be told of the end, or SQLite would go on asking.
+pub(crate) fn is_off() -> bool {
+    #[cfg(feature = "simulate")]
+    return falconry_seam::hook::current().is_some_and(|machine| machine.is_off());
+    #[cfg(not(feature = "simulate"))]
+    return false;
+}
+
 /// What kind of place it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Point {

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use falconry_seam::disk::{File, OpenOptions};
 use libsqlite3_sys as ffi;
 
-use crate::ambient::{Point, point};
+use crate::ambient::{Point, is_off, point};
 use crate::code::{Failure, Outcome, is_read_only};
-use crate::lock::{Busy, Level, Seat};
+use crate::lock::{Level, Seat};
 use crate::name;
 use crate::shm::{LOCK_COUNT, ShmSeat};
 use crate::world::World;
@@ -150,9 +150,14 @@ impl OpenFile {
         let (Some(seat), Body::Disk(file)) = (&mut self.seat, &self.body) else { return Ok(()) };
         point(Point::Lock);
         if seat.level() == Level::None && wanted != Level::None {
-            self.world.hold_process_lock(&self.name, file)?;
+            let held = self.world.hold_process_lock(&self.name, file);
+            held.map_err(|failure| match failure.code {
+                ffi::SQLITE_BUSY => refused(ffi::SQLITE_IOERR_LOCK),
+                _ => failure,
+            })?;
         }
-        self.world.with(&self.name, |database| database.locks.raise(seat, wanted)).map_err(busy)
+        let raised = self.world.with(&self.name, |database| database.locks.raise(seat, wanted));
+        raised.map_err(|_| refused(ffi::SQLITE_IOERR_LOCK))
     }
 
     /// Lowers the lock on a database file.
@@ -197,21 +202,22 @@ impl OpenFile {
 
     /// Takes or gives back a row of the shared memory's locks.
     pub(crate) fn shm_lock(&mut self, first: usize, count: usize, flags: c_int) -> Outcome {
-        let refused = Failure::of(ffi::SQLITE_IOERR_SHMLOCK);
-        let Some(seat) = &mut self.shm else { return Err(refused) };
+        let misused = Failure::of(ffi::SQLITE_IOERR_SHMLOCK);
+        let Some(seat) = &mut self.shm else { return Err(misused) };
         point(Point::Lock);
         if count == 0 || first >= LOCK_COUNT || count > LOCK_COUNT - first {
-            return Err(refused);
+            return Err(misused);
         }
         self.world.with(&self.name, |database| {
-            let shm = database.shm.as_mut().ok_or(refused)?;
+            let shm = database.shm.as_mut().ok_or(misused)?;
             if flags & ffi::SQLITE_SHM_UNLOCK != 0 {
                 shm.release(seat, first..first + count);
                 Ok(())
             } else if flags & ffi::SQLITE_SHM_SHARED != 0 {
-                shm.share(seat, first).map_err(busy)
+                shm.share(seat, first).map_err(|_| refused(ffi::SQLITE_IOERR_SHMLOCK))
             } else {
-                shm.exclude(seat, first..first + count).map_err(busy)
+                let excluded = shm.exclude(seat, first..first + count);
+                excluded.map_err(|_| refused(ffi::SQLITE_IOERR_SHMLOCK))
             }
         })
     }
@@ -263,7 +269,11 @@ impl Drop for OpenFile {
     }
 }
 
-fn busy(_: Busy) -> Failure {
+/// Another connection holds what was asked for: SQLite may ask again, unless the power has gone.
+fn refused(code_when_off: c_int) -> Failure {
+    if is_off() {
+        return Failure { code: code_when_off, errno: libc::EIO };
+    }
     Failure::of(ffi::SQLITE_BUSY)
 }
 

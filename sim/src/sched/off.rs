@@ -49,7 +49,9 @@ impl Kernel {
             assert_ne!(state.phase, Phase::On, "tasks are ended while the power is on");
             for task in 0..state.tasks.len() as TaskId {
                 let waits = &state.tasks[task as usize];
-                let ends = waits.has_deadline && !matches!(waits.wait, Wait::Nothing | Wait::Ended);
+                // One that used up its calls already stays given up, whatever it waited for before.
+                let over = matches!(waits.wait, Wait::Nothing | Wait::Ended | Wait::Budget);
+                let ends = waits.has_deadline && !over;
                 if ends {
                     state.wake(task, Wake::TimedOut);
                 }
