@@ -196,7 +196,7 @@ fn power_losses_take_nothing_and_leave_nobody_behind() {
     for concurrency in [Concurrency::Futex, Concurrency::Gated] {
         let mut sum = MachineCounters::default();
         let mut acknowledged = 0;
-        for seed in 0..150 {
+        for seed in 0..100 {
             let outcome = run(seed, concurrency, false);
             assert_eq!(outcome.counters.abandoned, 0, "seed {seed} as {concurrency:?}");
             sum.power_losses += outcome.counters.power_losses;
@@ -204,16 +204,16 @@ fn power_losses_take_nothing_and_leave_nobody_behind() {
             sum.process_crashes += outcome.counters.process_crashes;
             acknowledged += outcome.ledger.values().map(|(_, acked)| acked).sum::<u64>();
         }
-        assert!(sum.power_losses > 300, "{sum:?}");
-        assert!(sum.partial_power_losses > 50, "{sum:?}");
-        assert!(sum.process_crashes > 50, "{sum:?}");
-        assert!(acknowledged > 150 * 6, "{acknowledged} commits");
+        assert!(sum.power_losses > 200, "{sum:?}");
+        assert!(sum.partial_power_losses > 30, "{sum:?}");
+        assert!(sum.process_crashes > 30, "{sum:?}");
+        assert!(acknowledged > 100 * 6, "{acknowledged} commits");
     }
 }
 
 #[test]
 fn claimed_faults_take_nothing() {
-    for seed in 0..150 {
+    for seed in 0..100 {
         for concurrency in [Concurrency::Futex, Concurrency::Gated] {
             let outcome = run(seed, concurrency, true);
             assert_eq!(outcome.counters.abandoned, 0, "seed {seed} as {concurrency:?}");

@@ -96,9 +96,12 @@ impl Engine for Redb {
     fn draw(&self, draw: &mut SettingsDraw<'_>) -> Result<Contract, CaseError> {
         let durability = draw.word("durability", &[("immediate", 6), ("mixed", 3), ("none", 1)])?;
         draw.number("durable_every", 2, 16)?;
-        draw.number("cache_bytes", 4 << 10, 4 << 20)?;
+        // A small cache writes pages before their commit; it is rare, for redb then looks for a page
+        // to evict at every access.
+        let caches = [("1048576", 8), ("262144", 3), ("65536", 2), ("4096", 1)];
+        draw.word("cache_bytes", &caches)?;
         draw.flag("two_phase_commit", PPM / 4)?;
-        draw.flag("quick_repair", PPM / 4)?;
+        draw.flag("quick_repair", PPM / 8)?;
         draw.flag("check_on_open", PPM / 8)?;
         draw.flag("compact_on_open", PPM / 8)?;
         // Real locks are for whoever asks for them: two clients soon block the OS thread.
