@@ -5,8 +5,8 @@
 //! Every work is a loop of about 50 µs (the ping-pong's 1 ms). In each round each system runs it once, in an
 //! order that rotates from round to round; a round gives one ratio a system, of two loops that ran right
 //! after one another, and what is printed is the median of all rounds' ratios. So a slow phase of the
-//! host falls on both sides. The program stays on one processor, which makes the ping-pong a plain
-//! change of threads and keeps the clock rate the same.
+//! host falls on both sides. Time is the program's processor time, so that others who use the processor
+//! do not count. The program stays on one processor, which makes the ping-pong a plain change of threads.
 //!
 //! Without the feature `simulate` the seam's lock *is* std's, and the ratio shows how far a measurement
 //! can be trusted. Nothing here passes or fails by the clock.
