@@ -235,6 +235,23 @@ fn the_config_file() {
     assert_eq!(call.stderr, expected);
 }
 
+#[test]
+fn a_flag_goes_before_the_environment_and_that_before_the_config_file() {
+    let room = Room::new("order");
+    let named = |arguments: &[&str], environment: Option<&str>| {
+        let mut command = room.program(arguments);
+        command.envs(environment.map(|engine| ("FALCONRY_ENGINE", engine)));
+        let call = Call::of(&command.output().expect("the program can be started"));
+        assert_eq!(call.code, Some(2), "{}", call.stderr);
+        let name = call.stderr.split('\'').nth(1).map(String::from);
+        name.unwrap_or_else(|| panic!("no name: {}", call.stderr))
+    };
+    write(&room, ".config/falconry.toml", "engine = 'filed'\n");
+    assert_eq!(named(&["run", "1"], None), "filed");
+    assert_eq!(named(&["run", "1"], Some("told")), "told");
+    assert_eq!(named(&["run", "1", "--engine", "typed"], Some("told")), "typed");
+}
+
 /// What heads stderr of a run of one seed that has no findings.
 const RUNNING: &str = "    Running  seed 3 of redb kv/bank\n";
 

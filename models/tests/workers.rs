@@ -79,6 +79,32 @@ fn an_engine_that_overflows_its_stack() {
 }
 
 #[test]
+fn an_engine_that_does_not_obey_its_seed() {
+    let room = Room::new("drift");
+    let seeds = format!("{ILL}..{}", ILL + 1);
+    let arguments = ["check", "-q", "--engine", "test-drift", "--scenario", "kv/ledger", "--seeds"];
+    let mut command = room.program(&arguments);
+    let output = command.arg(&seeds).env("FALCONRY_TEST_ENGINES", "1").output();
+    let call = Call::of(&output.expect("the program can be started"));
+    assert_eq!((call.code, &*call.stderr), (Some(5), ""), "{}", call.stdout);
+    let expected = [
+        format!("FAIL  nondeterminism: the same seed gave two traces       seed {ILL}"),
+        "drift ill, 0 times before".into(),
+        "drift ill, 1 times before".into(),
+    ];
+    for part in expected {
+        assert!(call.stdout.contains(&part), "no '{part}':\n{}", call.stdout);
+    }
+    // A swarm runs one seed in twenty twice, and so meets it too.
+    let line = "swarm -q --engine test-drift --scenario kv/ledger --seeds 0..300 --fail-fast";
+    let mut command = room.program(&line.split(' ').collect::<Vec<_>>());
+    let output = command.env("FALCONRY_TEST_ENGINES", "1").output();
+    let call = Call::of(&output.expect("the program can be started"));
+    assert_eq!(call.code, Some(5), "{}\n{}", call.stdout, call.stderr);
+    assert!(call.stdout.starts_with("FAIL  nondeterminism: "), "{}", call.stdout);
+}
+
+#[test]
 fn test_engines_are_not_for_everyone() {
     let call = Room::new("hidden").call(&["run", "1", "--engine", "test-abort"]);
     assert_eq!(call.code, Some(2));

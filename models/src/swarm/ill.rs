@@ -1,4 +1,4 @@
-//! Engines that end or block their process: what a swarm must survive. They are asked for by name in
+//! Engines that end or block their process, or do not obey their seed: what a swarm must survive. They are asked for by name in
 //! the tests of the swarm, and only when `FALCONRY_TEST_ENGINES` is set; no list shows them.
 //!
 //! # Method
@@ -6,6 +6,7 @@
 //! Each behaves like a canary without its bug, but for one open in 32, where it falls ill.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use falconry_seam::disk::Disk;
 
@@ -26,6 +27,8 @@ enum Illness {
     Hang,
     /// The task's stack is too small.
     Overflow,
+    /// What it does depends on how often it was ill before.
+    Drift,
 }
 
 struct Ill {
@@ -33,10 +36,14 @@ struct Ill {
     illness: Illness,
 }
 
-static ILL: [Ill; 3] = [
+/// How often this process has drifted: state that outlives a run.
+static TIMES: AtomicU64 = AtomicU64::new(0);
+
+static ILL: [Ill; 4] = [
     Ill { name: "test-abort", illness: Illness::Abort },
     Ill { name: "test-hang", illness: Illness::Hang },
     Ill { name: "test-overflow", illness: Illness::Overflow },
+    Ill { name: "test-drift", illness: Illness::Drift },
 ];
 
 /// The engine of that name, if such engines are wanted at all.
@@ -60,6 +67,10 @@ impl Engine for Ill {
             match self.illness {
                 Illness::Abort => std::process::abort(),
                 Illness::Hang => hang(),
+                Illness::Drift => {
+                    let times = TIMES.fetch_add(1, Ordering::Relaxed);
+                    falconry_sim::note("drift", &format!("ill, {times} times before"));
+                }
                 Illness::Overflow => assert!(overflow(FRAMES) > 0, "the frames are not empty"),
             }
         }
