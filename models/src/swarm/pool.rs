@@ -281,6 +281,10 @@ fn listen(lines: impl BufRead, shared: &Shared, mut tell: impl FnMut(FromWorker)
 fn keep_last(lines: impl BufRead, shared: &Shared) {
     for line in lines.lines() {
         let Ok(line) = line else { return };
+        // Frames of a backtrace would push out the line that says what happened.
+        if line.starts_with(' ') || line == "stack backtrace:" {
+            continue;
+        }
         let mut kept = shared.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == STDERR_LINES_MAX {
             kept.pop_front();

@@ -341,7 +341,6 @@ impl DiskModel {
 
     /// The caches show what the platter holds, and nothing is open.
     pub(super) fn reload(&mut self) {
-        self.close_all();
         self.platter.drop_unreachable();
         self.tree = self.platter.tree.clone();
         self.nodes =
@@ -350,6 +349,8 @@ impl DiskModel {
         self.pending_ops = 0;
         self.dirty.clear();
         self.in_device.clear();
+        // Last: it forgets what no node stands for, and an image that came back has other files.
+        self.close_all();
     }
 }
 

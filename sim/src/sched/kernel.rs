@@ -452,14 +452,21 @@ impl Kernel {
         }
     }
 
-    /// Counts a panic for the running task.
-    pub(super) fn note_panic(&self, note: PanicNote) {
+    /// Keeps a panic for the running task. Says whether it will abort the process: it is about to
+    /// cross a foreign frame, or comes from a destructor of a task that unwinds already.
+    pub(super) fn note_panic(&self, note: PanicNote) -> bool {
         self.panic_seen.set(true);
         match self.state.try_borrow() {
             Some(mut state) if !state.tasks.is_empty() => {
-                state.me().panic.get_or_insert_with(|| Box::new(note));
+                let me = state.me();
+                let aborts = me.foreign > 0 || me.thrown > 0;
+                me.panic.get_or_insert_with(|| Box::new(note));
+                aborts
             }
-            _ => self.panic_aside.set(Some(note)),
+            _ => {
+                self.panic_aside.set(Some(note));
+                false
+            }
         }
     }
 

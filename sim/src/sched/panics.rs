@@ -42,7 +42,11 @@ pub(super) fn install() {
             }
             // SAFETY: the kernel takes the pointer back before it goes, and it never leaves this OS
             // thread.
-            unsafe { &*kernel }.note_panic(note(info));
+            let aborts = unsafe { &*kernel }.note_panic(note(info));
+            if aborts {
+                // Nobody will ask the machine any more: this is all that will be known of it.
+                previous(info);
+            }
         }));
     });
 }

@@ -202,6 +202,24 @@ fn old_image_brings_back_an_earlier_state_of_everything() {
 }
 
 #[test]
+fn old_image_brings_back_a_file_that_was_removed() {
+    // The bytes of such a file were dropped with its name still there, and opening it panicked.
+    let (mut world, _) = world(1);
+    let removed = world.create("b");
+    world.write(removed, &[7; 4096], 0).unwrap();
+    world.sync(removed).unwrap();
+    world.sync_dir("").unwrap();
+    world.faults.set_rate(Fault::OldImage, 1);
+    world.call(|disk, env| disk.boot(env));
+    world.call(|disk, env| disk.remove(env, std::path::Path::new("b"))).unwrap();
+    world.sync_dir("").unwrap();
+    restart(&mut world, Fault::OldImage);
+    assert_eq!(world.faults.delivered(Fault::OldImage), 1);
+    let back = world.open("b", OpenOptions::READ_WRITE).unwrap();
+    assert_eq!(world.read(back, 4096, 0).unwrap(), [7; 4096]);
+}
+
+#[test]
 fn shorn_keeps_the_first_eighths_of_a_synced_page() {
     for seed in 0..20 {
         let (mut world, file) = world(seed);
