@@ -87,6 +87,7 @@ pub struct History {
     acked: VersionId,
     acked_count: u64,
     resurrected_count: u64,
+    in_flight_may_return: bool,
 }
 
 impl History {
@@ -111,7 +112,18 @@ impl History {
             acked: VersionId::ROOT,
             acked_count: 0,
             resurrected_count: 0,
+            in_flight_may_return: false,
         }
+    }
+
+    /// From now on a transaction that was never acknowledged may be found lost and come back.
+    pub fn let_in_flight_return(&mut self) {
+        self.in_flight_may_return = true;
+    }
+
+    /// Whether it may.
+    pub fn in_flight_may_return(&self) -> bool {
+        self.in_flight_may_return
     }
 
     /// By which contract it is judged.

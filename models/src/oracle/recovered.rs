@@ -81,6 +81,10 @@ fn judge_version(
     let sentence = match history.came_back(id) {
         // Such an engine does not promise that what was lost stays away; it is counted.
         Some(_) if history.contract() != Contract::Durable => return Ok(()),
+        // No acknowledged one is among them: its loss was a breach already.
+        Some(_) if history.in_flight_may_return() && history.is_ancestor(floor, id) => {
+            return Ok(());
+        }
         Some(_) => "a lost transaction came back",
         None if history.is_ancestor(floor, id) => return Ok(()),
         None if history.is_ancestor(id, floor) => {

@@ -128,6 +128,9 @@ fn on_this_thread(
     }
     let contract = knobs.contract.unwrap_or(plan.settings.contract);
     let witness = Witness::new(contract, plan.claims);
+    if engine.in_flight_may_return() {
+        witness.let_in_flight_return();
+    }
     let Some(workload) = workload::of_kind(knobs.scenario.workload.kind, plan.sizes) else {
         return Err(CaseError::BadScenario {
             file: case.scenario.clone(),

@@ -62,6 +62,11 @@ impl Witness {
         Witness { claims, seen: Mutex::new(seen) }
     }
 
+    /// The engine does not keep transactions away that were never acknowledged and found lost.
+    pub fn let_in_flight_return(&self) {
+        self.seen().history.let_in_flight_return();
+    }
+
     /// A boot begins; called in it.
     pub fn boot(&self, number: u32) {
         let mut seen = self.seen();

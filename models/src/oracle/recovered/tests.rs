@@ -183,6 +183,18 @@ fn what_was_lost_must_not_come_back_where_durability_is_promised() {
 }
 
 #[test]
+fn what_was_in_flight_may_come_back_where_the_engine_says_so_but_not_over_a_later_commit() {
+    let mut fixture = Fixture::new(Contract::Durable);
+    fixture.history.let_in_flight_return();
+    let one = fixture.commit(VersionId::ROOT, "a", Promise::Durable);
+    let two = fixture.enter(one, "b", "value");
+    fixture.history.observe(one, true);
+    assert_eq!(fixture.judge(two, After::ProcessCrash), Ok(two));
+    fixture.commit(one, "c", Promise::Durable);
+    assert_eq!(property(fixture.judge(two, After::ProcessCrash)), Property::Durability);
+}
+
+#[test]
 fn beyond_the_budget_an_old_state_is_allowed_and_a_mixed_one_is_not() {
     let mut fixture = Fixture::new(Contract::Durable);
     let one = fixture.commit(VersionId::ROOT, "a", Promise::Durable);
