@@ -153,9 +153,7 @@ impl DiskModel {
         if let Some(sync) = ticket.sync {
             self.write_through(env, &ticket, sync)?;
         } else if ticket.direct {
-            self.commit_call(env, ticket.file, ticket.call, |op| {
-                matches!(op.micro, Micro::Data(_))
-            });
+            self.commit_direct(env, &ticket);
         }
         Ok(ticket.count)
     }

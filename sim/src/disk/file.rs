@@ -47,8 +47,11 @@ impl Data {
 #[derive(Clone, Debug)]
 pub(super) enum Micro {
     Data(Data),
-    /// The file has this many bytes.
-    Size(u64),
+    /// The file has `to` bytes; `cuts` if it had more.
+    Size {
+        to: u64,
+        cuts: bool,
+    },
     /// It is durable, or dropped.
     Done,
 }
@@ -94,6 +97,8 @@ pub(super) struct Node {
     pub(super) log: VecDeque<Op>,
     /// Operations of the log that are not done.
     pub(super) live: u64,
+    /// Those of them that cut the file.
+    pub(super) cuts: u64,
     /// Calls that write and have not returned.
     pub(super) in_flight: Vec<u64>,
     /// Sectors that are clean in the cache and not on the platter, by page.
@@ -164,7 +169,7 @@ impl Node {
         }
         let end = offset + bytes.len() as u64;
         if end > self.len {
-            self.push(entry, Micro::Size(end), next_seq);
+            self.push(entry, Micro::Size { to: end, cuts: false }, next_seq);
             self.len = end;
         }
         self.live - live_before
@@ -186,7 +191,9 @@ impl Node {
             self.pages_used = self.pages.iter().count() as u64;
             self.lost.split_off(&len.div_ceil(PAGE_BYTES as u64));
         }
-        self.push(entry, Micro::Size(len), next_seq);
+        let cuts = len < self.len;
+        self.cuts += u64::from(cuts);
+        self.push(entry, Micro::Size { to: len, cuts }, next_seq);
         self.len = len;
         1
     }
@@ -218,7 +225,7 @@ impl Node {
     fn push(&mut self, entry: &Entry, micro: Micro, next_seq: &mut u64) {
         let Entry { call, stage, flaw } = *entry;
         // A length is metadata: a flush of the device alone does not bring it to the platter.
-        let stage = if matches!(micro, Micro::Size(_)) { Stage::Cache } else { stage };
+        let stage = if matches!(micro, Micro::Size { .. }) { Stage::Cache } else { stage };
         self.log.push_back(Op { seq: *next_seq, call, stage, flaw, micro });
         self.live += 1;
         *next_seq += 1;
@@ -240,6 +247,7 @@ impl Node {
         debug_assert!(!matches!(op.micro, Micro::Done), "operation {} is done", op.seq);
         let taken = Op { micro: std::mem::replace(&mut op.micro, Micro::Done), ..*op };
         self.live -= 1;
+        self.cuts -= u64::from(matches!(taken.micro, Micro::Size { cuts: true, .. }));
         taken
     }
 
@@ -271,6 +279,43 @@ impl Node {
         }
         self.live -= gone;
         gone
+    }
+
+    /// Older data loses what lies behind a cut that is durable before it. Returns how many operations
+    /// are done with that.
+    pub(super) fn cut_older(&mut self, to: u64, before_seq: u64, pool: &mut PagePool) -> u64 {
+        let (last, at, _) = piece(to, 1);
+        let mut gone = 0;
+        for op in self.log.iter_mut().take_while(|op| op.seq < before_seq) {
+            let Micro::Data(data) = &mut op.micro else { continue };
+            if data.page < last {
+                continue;
+            }
+            if data.page == last && at > 0 {
+                data.mask &= sector_mask(0, at);
+                let zeros = [0; PAGE_BYTES];
+                data.after = pool.overlay(Some(&data.after), at, &zeros[at..]);
+            } else {
+                data.mask = 0;
+            }
+            if data.mask == 0 {
+                op.micro = Micro::Done;
+                gone += 1;
+            }
+        }
+        self.live -= gone;
+        gone
+    }
+
+    /// Whether the file was cut within or before a page after the operation `seq`.
+    pub(super) fn is_cut_after(&self, seq: u64, page: u64) -> bool {
+        let end = (page + 1) * PAGE_BYTES as u64;
+        self.cuts > 0
+            && self
+                .log
+                .iter()
+                .filter(|op| op.seq > seq)
+                .any(|op| matches!(op.micro, Micro::Size { to, cuts: true } if to < end))
     }
 
     /// Indexes of the operations that a sync covers: pending, made before `upto`, by calls that had

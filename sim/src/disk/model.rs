@@ -272,7 +272,7 @@ impl DiskModel {
         self.pending_ops -= 1;
         let data = match op.micro {
             Micro::Done => unreachable!("operation {} is done", op.seq),
-            Micro::Size(to) => {
+            Micro::Size { to, .. } => {
                 self.platter.file(file).set_len(to, &mut self.pool);
                 return;
             }

@@ -163,7 +163,7 @@ impl DiskModel {
                         let (seq, call, flaw) = (op.seq, op.call, op.flaw);
                         ops.push(PendingData { file, seq, call, flaw, data });
                     }
-                    Micro::Size(to) => {
+                    Micro::Size { to, .. } => {
                         of_file.all.push(PendingSize { seq: op.seq, call: op.call, to });
                     }
                     Micro::Done => {}

@@ -94,7 +94,7 @@ impl DiskModel {
             SyncFate::Fails(written, error) => (&covered[..written], Err(errno(error))),
             SyncFate::Keeps(written) => (&covered[..written], Ok(())),
         };
-        self.commit_all(env, ticket.file, covered, ticket.sync)?;
+        self.commit_all(env, ticket.file, covered, Some(ticket.sync))?;
         if result.is_ok() {
             if ticket.fault != Some(Fault::LyingSync) {
                 self.flush_device(env, ticket.upto);
@@ -116,50 +116,83 @@ impl DiskModel {
         &mut self,
         env: &mut Env<'_>,
         file: FileId,
-        covered: &[usize],
-        sync: u64,
+        ops: &[usize],
+        sync: Option<u64>,
     ) -> io::Result<()> {
-        env.power.reaches_platter(sync, covered.len() as u64);
-        let passed_over = covered.last().map_or(0, |last| last + 1) > covered.len();
-        for (written, index) in covered.iter().enumerate() {
-            if env.power.cuts_after(sync, written as u64) {
+        let overtakes = self.overtakes(file, ops);
+        if let Some(sync) = sync {
+            env.power.reaches_platter(sync, ops.len() as u64);
+        }
+        for written in 0..=ops.len() {
+            if sync.is_some_and(|sync| env.power.cuts_after(sync, written as u64)) {
                 self.cut_survivors += written as u64;
                 return Err(errno(libc::EIO));
             }
-            let node = self.nodes.get_mut(&file).expect("a file that is synced has a node");
-            let op = node.take(*index);
-            if passed_over {
-                self.supersede(file, &op);
+            if let Some(index) = ops.get(written) {
+                self.commit_at(env, file, *index, overtakes);
             }
-            self.commit(env, file, op);
-        }
-        if env.power.cuts_after(sync, covered.len() as u64) {
-            self.cut_survivors += covered.len() as u64;
-            return Err(errno(libc::EIO));
         }
         Ok(())
+    }
+
+    /// Whether older operations stay pending when these become durable.
+    fn overtakes(&self, file: FileId, ops: &[usize]) -> bool {
+        let Some(last) = ops.last() else { return false };
+        let until = self.nodes[&file].log.iter().take(last + 1);
+        until.filter(|op| !matches!(op.micro, Micro::Done)).count() != ops.len()
+    }
+
+    /// Brings the operation at `index` of a file's log to the platter.
+    fn commit_at(&mut self, env: &mut Env<'_>, file: FileId, index: usize, overtakes: bool) {
+        if overtakes {
+            self.commit_older_sizes(env, file, index);
+        }
+        let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
+        // A length goes with the first operation that needs it.
+        if matches!(node.log[index].micro, Micro::Done) {
+            return;
+        }
+        let op = node.take(index);
+        if overtakes {
+            self.supersede(file, &op);
+        }
+        self.commit(env, file, op);
+    }
+
+    /// Lengths of a file never overtake each other, and data never overtakes a cut: those before it go
+    /// first.
+    fn commit_older_sizes(&mut self, env: &mut Env<'_>, file: FileId, index: usize) {
+        let node = &self.nodes[&file];
+        if node.cuts == 0 && !matches!(node.log[index].micro, Micro::Size { .. }) {
+            return;
+        }
+        for older in 0..index {
+            let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
+            if matches!(node.log[older].micro, Micro::Size { .. }) {
+                let op = node.take(older);
+                self.supersede(file, &op);
+                self.commit(env, file, op);
+            }
+        }
     }
 
     /// An operation overtakes older ones that stay pending: they must not come back over it.
     fn supersede(&mut self, file: FileId, op: &Op) {
         let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
-        if let Micro::Data(data) = &op.micro {
-            self.pending_ops -= node.supersede(data.page, data.mask, op.seq);
-        }
+        self.pending_ops -= match &op.micro {
+            Micro::Data(data) => node.supersede(data.page, data.mask, op.seq),
+            Micro::Size { to, cuts: true } => node.cut_older(*to, op.seq, &mut self.pool),
+            _ => 0,
+        };
     }
 
-    /// Brings operations of one call to the platter, ahead of older ones.
-    pub(super) fn commit_call(
-        &mut self,
-        env: &mut Env<'_>,
-        file: FileId,
-        call: u64,
-        wanted: impl Fn(&Op) -> bool,
-    ) {
-        let of_call = self.find_ops(file, |op| op.call == call && wanted(op));
-        for index in of_call {
-            self.commit_ahead(env, file, index);
-        }
+    /// The data of a direct write reaches the platter with the write itself.
+    pub(super) fn commit_direct(&mut self, env: &mut Env<'_>, ticket: &WriteTicket) {
+        let (file, call) = ticket.place();
+        let own = |op: &Op| op.call == call && matches!(op.micro, Micro::Data(_));
+        let own = self.find_ops(file, own);
+        // Without a sync the power cannot go in between.
+        let _ = self.commit_all(env, file, &own, None);
         self.tidy(file);
     }
 
@@ -172,22 +205,9 @@ impl DiskModel {
     ) -> io::Result<()> {
         let (file, call) = ticket.place();
         let own = self.find_ops(file, |op| op.call == call);
-        env.power.reaches_platter(sync, own.len() as u64);
-        let mut written = 0;
-        for index in own {
-            if env.power.cuts_after(sync, written) {
-                self.cut_survivors += written;
-                return Err(errno(libc::EIO));
-            }
-            self.commit_ahead(env, file, index);
-            written += 1;
-        }
+        let result = self.commit_all(env, file, &own, Some(sync));
         self.tidy(file);
-        if env.power.cuts_after(sync, written) {
-            self.cut_survivors += written;
-            return Err(errno(libc::EIO));
-        }
-        Ok(())
+        result
     }
 
     fn find_ops(&self, file: FileId, wanted: impl Fn(&Op) -> bool) -> Vec<usize> {
@@ -198,39 +218,17 @@ impl DiskModel {
             .collect()
     }
 
-    /// Brings one operation to the platter ahead of older ones. Lengths of a file never overtake each
-    /// other: the older ones go first.
-    fn commit_ahead(&mut self, env: &mut Env<'_>, file: FileId, index: usize) {
-        let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
-        if matches!(node.log[index].micro, Micro::Size(_)) {
-            for older in 0..index {
-                let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
-                if matches!(node.log[older].micro, Micro::Size(_)) {
-                    let op = node.take(older);
-                    self.commit(env, file, op);
-                }
-            }
-        }
-        let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
-        let op = node.take(index);
-        self.supersede(file, &op);
-        self.commit(env, file, op);
-    }
-
     /// Empties the device's cache of what completed before `upto`.
     fn flush_device(&mut self, env: &mut Env<'_>, upto: u64) {
         let files: Vec<FileId> = self.in_device.iter().copied().collect();
         for file in files {
-            let node = &self.nodes[&file];
-            let busy = node.in_flight.clone();
-            let cached =
-                |op: &Op| op.stage == Stage::Device && op.seq < upto && !busy.contains(&op.call);
-            for index in self.find_ops(file, cached) {
-                self.commit_ahead(env, file, index);
-            }
+            let busy = self.nodes[&file].in_flight.clone();
+            let cached = self.find_ops(file, |op| {
+                op.stage == Stage::Device && op.seq < upto && !busy.contains(&op.call)
+            });
+            let _ = self.commit_all(env, file, &cached, None);
             self.tidy(file);
-            let left = self.find_ops(file, |op| op.stage == Stage::Device);
-            if left.is_empty() {
+            if self.find_ops(file, |op| op.stage == Stage::Device).is_empty() {
                 self.in_device.remove(&file);
             }
         }

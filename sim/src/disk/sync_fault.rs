@@ -122,7 +122,9 @@ impl DiskModel {
             let Micro::Data(data) = op.micro else { continue };
             // What is older on the same sectors was written back with it, and is as lost.
             self.pending_ops -= node.supersede(data.page, data.mask, op.seq);
-            *node.lost.entry(data.page).or_default() |= data.mask;
+            if !node.is_cut_after(op.seq, data.page) {
+                *node.lost.entry(data.page).or_default() |= data.mask;
+            }
         }
         // Sectors that were written again since then are dirty, not lost.
         let node = self.nodes.get_mut(&file).expect("a file with operations has a node");
@@ -143,5 +145,7 @@ impl DiskModel {
             let fresh = slot.get_or_insert_with(|| self.pool.overlay(None, 0, &[]));
             super::pages::copy_sectors(fresh, old, mask);
         }
+        // The platter's page may hold bytes behind an end that moved since then.
+        node.pages.truncate(node.len, &mut self.pool);
     }
 }

@@ -5,8 +5,10 @@ mod contract;
 mod errors;
 mod litmus;
 mod loss;
+mod naive;
 mod silent;
 mod slow;
+mod stages;
 
 use std::io;
 use std::path::Path;
