@@ -208,6 +208,10 @@ impl OpenFile {
         if count == 0 || first >= LOCK_COUNT || count > LOCK_COUNT - first {
             return Err(misused);
         }
+        if is_off() && flags & ffi::SQLITE_SHM_UNLOCK == 0 {
+            // Nobody will finish what stands half-done in the index, so asking again is of no use.
+            return Err(refused(ffi::SQLITE_IOERR_SHMLOCK));
+        }
         self.world.with(&self.name, |database| {
             let shm = database.shm.as_mut().ok_or(misused)?;
             if flags & ffi::SQLITE_SHM_UNLOCK != 0 {

@@ -25,6 +25,7 @@ use falconry_seam::hook::{TaskId, Wake};
 use super::kernel::{Command, Kernel};
 use super::state::{Phase, State};
 use super::task::Wait;
+use crate::trace::What;
 
 /// Calls of the seam that a task may make in each of the two steps.
 const CALLS_OFF_MAX: u32 = 1_000;
@@ -129,6 +130,13 @@ impl Kernel {
     fn abandon(&self) {
         let mut fibers = self.fibers.borrow();
         let mut state = self.borrow();
+        let left = fibers.iter().flatten().count();
+        if left > 0 {
+            let waits: Vec<String> =
+                state.waits().iter().map(|(task, wait)| format!("{task} {wait}")).collect();
+            let (lane, text) = ("machine".into(), format!("abandoned: {}", waits.join("; ")));
+            state.trace.event(None, What::Note { lane, text });
+        }
         for slot in fibers.drain(..).flatten() {
             // Its frames may refer to anything, so nothing of it is ever freed.
             std::mem::forget(slot);
