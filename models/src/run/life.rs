@@ -29,7 +29,7 @@ use crate::workload::{self, Sizes, Witness};
 
 /// Boots that end before the engine has opened, one after the other.
 const RECOVERY_CRASHES_MAX: u32 = 3;
-const RECOVERY_CRASH_PPM: u32 = 300_000;
+const RECOVERY_CRASH_PPM: u32 = 250_000;
 const PROCESS_CRASH_PPM: u32 = 150_000;
 
 /// Engines whose state belongs to the process take turns.
@@ -294,9 +294,9 @@ impl Life<'_> {
 
     /// The boot ended by itself: the power goes now, or the process is started again.
     fn rest(&mut self) -> After {
-        let cut = self.machine.choices().choose("life/cut_at_rest", 8);
+        let cut = self.machine.choices().choose("life/cut_at_rest", 16);
         // At rest there is rarely anything to lose, but shutdowns are to be judged.
-        if cut == 7 {
+        if cut == 15 {
             self.machine.cut_power();
             return After::PowerLoss;
         }
