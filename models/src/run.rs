@@ -13,6 +13,7 @@ mod knobs;
 mod life;
 pub mod properties;
 mod rates;
+mod self_check;
 mod session;
 mod verdict;
 
@@ -25,6 +26,9 @@ use knobs::Knobs;
 /// Where the case cannot be run at all, as [`check_case`] says.
 pub fn run_case(case: &Case, wishes: &Wishes) -> Result<Outcome, CaseError> {
     let scenario = admitted(case)?;
+    if case.engine == engine::MACHINE {
+        return self_check::run(&Knobs::of(case, scenario)?, case, wishes);
+    }
     run_with(engine::find(&case.engine)?, &scenario, case, wishes)
 }
 
@@ -50,8 +54,11 @@ pub fn run_with(
 /// Names the engine, scenario or setting that does not exist, and what there is.
 pub fn check_case(case: &Case) -> Result<(), CaseError> {
     let scenario = admitted(case)?;
-    let engine = engine::find(&case.engine)?;
     let knobs = Knobs::of(case, scenario)?;
+    if case.engine == engine::MACHINE {
+        return Ok(());
+    }
+    let engine = engine::find(&case.engine)?;
     life::settings(engine, &knobs, &mut Choices::zeros()).map(|_| ())
 }
 

@@ -29,8 +29,14 @@ macro_rules! built_in {
     };
 }
 
-static BUILT_IN: &[BuiltIn] =
-    built_in!["kv/bank", "kv/ledger", "kv/cycle", "kv/counter", "kv/range",];
+static BUILT_IN: &[BuiltIn] = built_in![
+    "kv/bank",
+    "kv/ledger",
+    "kv/cycle",
+    "kv/counter",
+    "kv/range",
+    "instrument/self-check"
+];
 
 /// All built-in scenarios, in the order in which a swarm runs them.
 pub fn list() -> &'static [BuiltIn] {
