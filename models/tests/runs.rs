@@ -42,7 +42,7 @@ fn a_recording_replays_to_the_same_digest() {
         let other = Case { seed: case.seed + 1_000, ..case };
         let again = run_case(&other, &Wishes { replay, ..Wishes::default() });
         let again = again.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(again.divergence, None);
+        assert_eq!(again.divergence, None, "{other:?}, drawn {:?}", again.drawn);
         assert_eq!(again.digest, first.digest, "{other:?}");
     }
 }
@@ -70,12 +70,12 @@ fn a_swarm_does_enough_to_find_something() {
 #[test]
 fn the_machine_answers_to_the_truth_under_every_fault() {
     let mut sum = Counters::default();
-    for seed in 0..400 {
+    for seed in 0..1_000 {
         let case = properties::plain("machine", "instrument/self-check", seed);
         let outcome = run_case(&case, &Wishes::default()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(outcome.findings, [], "seed {seed}");
         sum.add(&outcome.counters);
     }
     let delivered = sum.faults.iter().filter(|count| **count > 0).count();
-    assert!(delivered >= 45, "{delivered} faults were delivered: {:?}", sum.faults);
+    assert!(delivered >= 50, "{delivered} faults were delivered: {:?}", sum.faults);
 }
