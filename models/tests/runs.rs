@@ -15,7 +15,7 @@ fn cases() -> impl Iterator<Item = Case> {
         ("machine", "instrument/self-check"),
     ];
     rows.into_iter().flat_map(|(engine, scenario)| {
-        (0..4).map(move |seed| properties::plain(engine, scenario, seed))
+        (0..8).map(move |seed| properties::plain(engine, scenario, seed))
     })
 }
 

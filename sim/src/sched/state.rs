@@ -66,7 +66,6 @@ pub(crate) struct State {
     pub(super) strategy: Box<dyn Strategy>,
     pub(super) strategy_kind: StrategyKind,
     is_exhaustive: bool,
-    is_starving: bool,
     /// Mean accesses of atomics and cells from one scheduling point to the next: 1, 64, or 0 for
     /// never.
     pub(super) atomic_gap: u64,
@@ -104,7 +103,6 @@ impl State {
             strategy: StrategyKind::Replay.start(),
             strategy_kind: StrategyKind::Replay,
             is_exhaustive: false,
-            is_starving: false,
             atomic_gap: 0,
             gap_left: GAP_MAX,
             starved: None,
@@ -147,7 +145,6 @@ impl State {
         self.strategy = self.strategy_kind.start();
         let is_exhaustive = matches!(self.strategy_kind, StrategyKind::Exhaustive { .. });
         self.is_exhaustive = is_exhaustive;
-        self.is_starving = matches!(self.strategy_kind, StrategyKind::Starve { .. });
         self.atomic_gap = match self.choices.choose("strategy/atomics", 3) {
             _ if is_exhaustive => 1,
             0 => 0,
@@ -253,18 +250,11 @@ impl State {
     /// Puts a starved task last in `ready` and says how many are held back (0 or 1).
     #[inline]
     fn hold_starved(&mut self, can_stay: bool) -> usize {
-        if self.starved.is_none() && !self.is_starving {
+        let Some((victim, until)) = self.starved else { return 0 };
+        if self.trace.step >= until {
+            self.starved = None;
             return 0;
         }
-        let step = self.trace.step;
-        let victim = match self.starved {
-            Some((task, until)) if step < until => Some(task),
-            _ => {
-                self.starved = None;
-                self.strategy.starved(step)
-            }
-        };
-        let Some(victim) = victim else { return 0 };
         if self.faults.rate_ppm(Fault::Starve) == 0 || self.ready.len() + usize::from(can_stay) < 2
         {
             return 0;

@@ -155,11 +155,6 @@ pub(super) trait Strategy {
 
     /// An alternative was taken, whoever chose it; told to `exhaustive` alone.
     fn taken(&mut self, _turn: &Turn<'_>, _alternative: usize) {}
-
-    /// A task that may not be picked now although it could run; asked of `starve` alone.
-    fn starved(&self, _step: u64) -> Option<TaskId> {
-        None
-    }
 }
 
 struct Stay;
@@ -283,11 +278,11 @@ impl Strategy for Starve {
             self.victim = draws.below(2).eq(&0).then(|| turn.task(alternative));
             self.until_step = turn.step + 1 + draws.log_below(self.steps);
         }
-        draws.below(turn.alternatives() as u64) as usize
-    }
-
-    fn starved(&self, step: u64) -> Option<TaskId> {
-        self.victim.filter(|_| step < self.until_step)
+        // It proposes another task rather than hide one: a recording must fit without its memory.
+        let count = turn.alternatives();
+        let picked = draws.below(count as u64) as usize;
+        let is_victim = self.victim == Some(turn.task(picked));
+        if is_victim { (picked + 1) % count } else { picked }
     }
 }
 
