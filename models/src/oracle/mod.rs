@@ -20,9 +20,6 @@ pub mod recovered;
 
 use crate::run::{Finding, Property};
 
-/// No key of a workload is longer; one that is was not written by it.
-const KEY_BYTES_SHOWN: usize = 32;
-
 /// A promise that was broken, before it is known in which boot and at which step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
@@ -95,15 +92,12 @@ impl Breach {
     }
 }
 
-/// A key as a report shows it: text where it is text, else hexadecimal, of long ones the first bytes.
+/// A key as a report shows it: text where it is text, else hexadecimal.
 pub fn show_key(key: &[u8]) -> String {
-    let head = &key[..key.len().min(KEY_BYTES_SHOWN)];
-    let more = if head.len() < key.len() { " .." } else { "" };
-    if !key.is_empty() && head.iter().all(|byte| (0x20..0x7F).contains(byte)) {
-        return format!("{}{more}", String::from_utf8_lossy(head));
+    if !key.is_empty() && key.iter().all(|byte| (0x20..0x7F).contains(byte)) {
+        return String::from_utf8_lossy(key).into_owned();
     }
-    let bytes: Vec<String> = head.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}{more}", bytes.join(" "))
+    key.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 /// A value as a report's row shows it: its first bytes and its length.
