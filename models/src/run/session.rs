@@ -97,8 +97,7 @@ impl Session<'_> {
             }
             Task::Look => {}
         }
-        // A check reads everything: the last boot has one, of the others every eighth.
-        if falconry_sim::choose("session/check", 8) == 7 || task == Task::Live {
+        if task != Task::Work || falconry_sim::choose("session/check", 4) == 0 {
             self.judged("check", database.check())?;
         }
         if task == Task::Work && falconry_sim::choose("session/leave", 2) == 1 {

@@ -115,7 +115,7 @@ fn default_clients() -> Span {
 }
 
 fn default_transactions() -> Span {
-    Span(2, 32)
+    Span(2, 40)
 }
 
 fn default_keys() -> Span {
