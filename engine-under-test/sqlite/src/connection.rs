@@ -162,15 +162,21 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the check could not run.
+    /// When the check could not run, or complains while the disk fails: SQLite writes a page that
+    /// could not be read among its complaints, as it does one that is damaged.
     pub fn integrity_check(&self) -> Result<Vec<String>, Error> {
         let mut statement = self.prepare("PRAGMA integrity_check")?;
+        let failures_before = self.environment.disk_failures();
         let mut complaints = Vec::new();
         while statement.step()? {
             complaints.push(statement.column_text(0));
         }
         if complaints == ["ok"] {
             complaints.clear();
+        }
+        if !complaints.is_empty() && self.environment.disk_failures() > failures_before {
+            let what = format!("the disk failed during the check: {}", complaints.join("; "));
+            return Err(Error::new(ffi::SQLITE_IOERR, what));
         }
         Ok(complaints)
     }

@@ -45,6 +45,11 @@ impl Environment {
         self.registration.name()
     }
 
+    /// How many calls of the disk have failed.
+    pub(crate) fn disk_failures(&self) -> u64 {
+        self.registration.world().failures()
+    }
+
     /// The errno of the disk's last failure.
     pub(crate) fn last_errno(&self) -> c_int {
         self.registration.world().last_errno()

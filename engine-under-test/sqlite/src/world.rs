@@ -22,7 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use falconry_seam::disk::{Disk, File, LockKind};
@@ -38,6 +38,7 @@ pub(crate) struct World {
     powersafe_overwrite: bool,
     databases: Mutex<BTreeMap<String, Database>>,
     last_errno: AtomicI32,
+    failures: AtomicU64,
 }
 
 /// What the connections to one database file share.
@@ -71,6 +72,7 @@ impl World {
             powersafe_overwrite,
             databases: Mutex::default(),
             last_errno: AtomicI32::new(0),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -89,13 +91,19 @@ impl World {
         self.last_errno.load(Ordering::Relaxed)
     }
 
-    /// The code of an outcome; keeps the errno of a failure.
+    /// How many calls of the disk have failed.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// The code of an outcome; counts a failure of the disk and keeps its errno.
     pub(crate) fn code(&self, outcome: Outcome) -> c_int {
         match outcome {
             Ok(()) => ffi::SQLITE_OK,
             Err(failure) => {
                 if failure.errno != 0 {
                     self.last_errno.store(failure.errno, Ordering::Relaxed);
+                    self.failures.fetch_add(1, Ordering::Relaxed);
                 }
                 failure.code
             }
