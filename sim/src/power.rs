@@ -157,7 +157,7 @@ impl Plan {
     fn draw(&mut self, draw: PowerDraw, choices: &mut Choices, power: &mut PowerPlan, step: u64) {
         self.at_op = None;
         power.in_sync = None;
-        match choices.weighted(Label::POWER_PLAN, &[1, 32, 2, 2, 1]) {
+        match choices.weighted(Label::POWER_PLAN, &[1, 56, 2, 2, 1]) {
             0 => {}
             1 => {
                 // Early ones are the cheapest, late ones find the most.
@@ -166,7 +166,7 @@ impl Plan {
                 let is_early = choices.choose("power/early", 2) == 0;
                 power.in_sync = Some(power.syncs + if is_early { early } else { any });
                 power.after_writes = choices.log_uniform("power/after_writes", 0, 15);
-                power.fits = choices.choose("power/fits", 8) > 0;
+                power.fits = choices.choose("power/fits", 16) > 0;
             }
             2 => {
                 let syncs = choices.log_uniform(Label::POWER_AT, 0, draw.syncs_max);

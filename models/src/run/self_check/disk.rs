@@ -19,7 +19,7 @@ use super::{delivered, harness};
 use crate::oracle::Breach;
 
 const BLOCK: usize = 512;
-const BLOCKS: usize = 32;
+const BLOCKS: usize = 64;
 const BYTES: usize = BLOCK * BLOCKS;
 
 /// Faults each of which shows as an error or a short call, one for one.
@@ -166,8 +166,35 @@ impl Shelf {
         Ok(())
     }
 
+    /// Reads all that there is, as an engine does that recovers.
+    pub(super) fn recover(&self, disk: &dyn Disk) -> Result<(), Breach> {
+        let file = match disk.open(Path::new("shelf"), &OpenOptions::READ) {
+            Ok(file) => file,
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && !self.known.borrow().exists =>
+            {
+                return Ok(());
+            }
+            Err(_) if self.is_spoilt() => return Ok(()),
+            Err(error) => return self.explained(&error, "open"),
+        };
+        if !self.is_whole(&*file)? {
+            return Ok(());
+        }
+        let mut offset = 0;
+        while offset < BYTES && !falconry_sim::is_off() {
+            self.read_range(&*file, offset, 4 * BLOCK)?;
+            offset += 4 * BLOCK;
+        }
+        Ok(())
+    }
+
     fn read(&self, file: &dyn File) -> Result<(), Breach> {
         let (offset, len) = draw_range();
+        self.read_range(file, offset, len)
+    }
+
+    fn read_range(&self, file: &dyn File, offset: usize, len: usize) -> Result<(), Breach> {
         let mut bytes = vec![0; len];
         let before = self.counts();
         let corrupted = delivered(Fault::ReadCorruption) + delivered(Fault::MisdirectedRead);
@@ -292,9 +319,14 @@ impl Shelf {
     }
 }
 
-/// A range in the file: anything from a byte to a few blocks.
+/// A range in the file: anything from two bytes to a few pages, now and then whole pages.
 fn draw_range() -> (usize, usize) {
-    let len = falconry_sim::with_choices(|c| c.log_uniform("shelf/len", 2, 4 * BLOCK as u64));
+    const PAGE: u64 = 8 * BLOCK as u64;
+    if falconry_sim::choose("shelf/page", 4) == 3 {
+        let page = falconry_sim::choose("shelf/offset", BYTES as u64 / PAGE);
+        return ((page * PAGE) as usize, PAGE as usize);
+    }
+    let len = falconry_sim::with_choices(|c| c.log_uniform("shelf/len", 2, 16 * BLOCK as u64));
     let offset = falconry_sim::choose("shelf/offset", BYTES as u64 - len);
     (offset as usize, len as usize)
 }

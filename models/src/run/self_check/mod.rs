@@ -155,11 +155,15 @@ fn live(machine: &mut Machine, plan: &Plan) -> (Option<(Breach, u32, u64)>, Live
             disk_ops_max: plan.rounds * 4,
             syncs_max: plan.rounds / 4 + 1,
             steps_max: plan.rounds * u64::from(plan.tasks) * 8 + 16,
-            recovery_ppm: 1,
+            recovery_ppm: 200_000,
             process_crash_ppm: 300_000,
         };
         let ending = if boot < plan.boots { Ending::Drawn(draw) } else { Ending::Never };
         let booted = machine.boot(ending, |ctx| {
+            shelf.recover(&*ctx.disk())?;
+            if falconry_sim::is_off() {
+                return Ok(());
+            }
             falconry_sim::opened();
             judges::check()?;
             tasks::check(plan.tasks, plan.rounds, plan.admitted())?;
