@@ -16,6 +16,7 @@ mod rates;
 mod self_check;
 mod session;
 mod verdict;
+mod wished;
 
 use knobs::Knobs;
 

@@ -224,26 +224,27 @@ impl Plan {
     }
 }
 
-/// A seed in decimal, or in hexadecimal after `0x`; `_` may stand between digits.
+/// A seed in decimal, with `k`, `M` or `G` behind for its powers of a thousand, or in hexadecimal after
+/// `0x`; `_` may stand anywhere.
 pub fn seed_of(text: &str) -> Option<u64> {
     let digits = text.replace('_', "");
-    match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None if digits.starts_with('+') => None,
-        None => digits.parse().ok(),
+    if let Some(hex) = digits.strip_prefix("0x") {
+        return u64::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with('+'));
     }
+    let (digits, factor) = match digits.char_indices().last()? {
+        (at, 'k' | 'K') => (&digits[..at], 1_000),
+        (at, 'M') => (&digits[..at], 1_000_000),
+        (at, 'G') => (&digits[..at], 1_000_000_000),
+        _ => (&digits[..], 1),
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse::<u64>().ok().filter(|_| plain)?.checked_mul(factor)
 }
 
-/// A range of seeds, `A..B`, where each may end in `k` or `M`.
+/// A range of seeds, `A..B`.
 pub fn seeds_of(text: &str) -> Option<Range<u64>> {
-    let number = |text: &str| match text.strip_suffix(['k', 'M']) {
-        Some(digits) => {
-            seed_of(digits)?.checked_mul(if text.ends_with('k') { 1_000 } else { 1_000_000 })
-        }
-        None => seed_of(text),
-    };
     let (from, to) = text.split_once("..")?;
-    Some(number(from)?..number(to)?)
+    Some(seed_of(from)?..seed_of(to)?)
 }
 
 /// A time as `20s`, `5m` or `8h`.

@@ -6,6 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+// One reading of numbers for the program and for tests: `FALCONRY_SEED` means the same in both.
+use falconry_sim::check::seed_of as number;
 use falconry_sim::choice::PPM;
 use falconry_sim::fault::Fault;
 use serde::Serialize;
@@ -22,21 +24,6 @@ impl FromStr for Seed {
             format!("'{word}' is no seed: write a number below 2^64, as 51733, 1_000, 2M or 0xca15")
         })
     }
-}
-
-fn number(word: &str) -> Option<u64> {
-    let digits = word.replace('_', "");
-    if let Some(hex) = digits.strip_prefix("0x") {
-        return u64::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with('+'));
-    }
-    let (digits, factor) = match digits.char_indices().last()? {
-        (at, 'k' | 'K') => (&digits[..at], 1_000),
-        (at, 'M') => (&digits[..at], 1_000_000),
-        (at, 'G') => (&digits[..at], 1_000_000_000),
-        _ => (&digits[..], 1),
-    };
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse::<u64>().ok().filter(|_| plain)?.checked_mul(factor)
 }
 
 /// Seeds `from..until`.

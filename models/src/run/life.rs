@@ -23,7 +23,7 @@ use crate::oracle::recovered::After;
 use crate::run::knobs::Knobs;
 use crate::run::rates::{self, Admission};
 use crate::run::session::{Done, Session, Task};
-use crate::run::{Case, CaseError, Counters, Finding, Outcome, Wishes, properties, verdict};
+use crate::run::{Case, CaseError, Counters, Finding, Outcome, Wishes, verdict, wished};
 use crate::scenario::Scenario;
 use crate::workload::{self, Sizes, Witness};
 
@@ -108,10 +108,7 @@ fn on_this_thread(
     case: &Case,
     wishes: &Wishes,
 ) -> Result<Outcome, CaseError> {
-    let mut choices = match &wishes.replay {
-        Some(recording) => Choices::from_recording(recording.clone()),
-        None => Choices::from_seed(case.seed),
-    };
+    let mut choices = wished::choices(case, wishes);
     let plan = Plan::draw(engine, knobs, case, &mut choices)?;
     let bounds = knobs.scenario.bounds;
     let config = MachineConfig {
@@ -154,17 +151,7 @@ fn on_this_thread(
     let canary = engine.is_canary();
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
     outcome.findings.iter_mut().for_each(|finding| finding.expected_finding = canary);
-    if wishes.recording {
-        let mut recording = machine.recording();
-        recording.properties = properties::of(case);
-        outcome.recording = Some(recording);
-    }
-    if let Some(folder) = &wishes.export {
-        machine.disk().export(folder).map_err(|error| CaseError::Export {
-            folder: folder.display().to_string(),
-            what: error.to_string(),
-        })?;
-    }
+    wished::fulfil(&machine, case, wishes, &mut outcome)?;
     Ok(outcome)
 }
 

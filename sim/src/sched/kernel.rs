@@ -49,8 +49,8 @@ pub(super) struct Slot {
     pub(super) guard_low: usize,
 }
 
-/// Tasks of this process's machines that were left behind are counted by their kernel; the number
-/// here only tells epochs apart.
+/// Tells the boots of this process apart, so that an object of one is unknown to the next. It decides
+/// nothing.
 static EPOCHS: AtomicU32 = AtomicU32::new(1);
 
 /// A machine's core.

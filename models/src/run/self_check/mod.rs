@@ -24,9 +24,7 @@ use falconry_sim::{End, Ending, Machine, MachineConfig, PowerDraw};
 use crate::engine;
 use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
-use crate::run::{
-    Case, CaseError, Counters, Outcome, Profile, Property, Wishes, properties, verdict,
-};
+use crate::run::{Case, CaseError, Counters, Outcome, Profile, Property, Wishes, verdict, wished};
 use disk::Shelf;
 
 /// Outcomes that need others of their kind to come about.
@@ -64,10 +62,7 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
             what: "the machine has no settings".into(),
         });
     }
-    let mut choices = match &wishes.replay {
-        Some(recording) => Choices::from_recording(recording.clone()),
-        None => Choices::from_seed(case.seed),
-    };
+    let mut choices = wished::choices(case, wishes);
     let disk = DiskConfig::draw(&mut choices);
     let plan = Plan::draw(knobs, case, &mut choices);
     let config = MachineConfig {
@@ -83,17 +78,7 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
     let (breach, lives) = live(&mut machine, &plan);
     let mut outcome = outcome(&mut machine, &plan, &disk, breach, lives, wishes);
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
-    if wishes.recording {
-        let mut recording = machine.recording();
-        recording.properties = properties::of(case);
-        outcome.recording = Some(recording);
-    }
-    if let Some(folder) = &wishes.export {
-        machine.disk().export(folder).map_err(|error| CaseError::Export {
-            folder: folder.display().to_string(),
-            what: error.to_string(),
-        })?;
-    }
+    wished::fulfil(&machine, case, wishes, &mut outcome)?;
     Ok(outcome)
 }
 
