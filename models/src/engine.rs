@@ -61,11 +61,18 @@ pub trait Engine: Send + Sync {
         &[Concurrency::Seam]
     }
 
-    /// Whether a transaction that was in flight when a life ended, and was not there afterwards, may be
-    /// there after a later crash, wholly and on the state on which it was begun. No promise to a client
-    /// is broken by that, but most engines exclude it.
-    fn in_flight_may_return(&self) -> bool {
+    /// Whether, under these settings, a transaction that was in flight when a life ended, and was not
+    /// there afterwards, may be there after a later crash, wholly and on the state on which it was
+    /// begun. No promise to a client is broken by that, but most engines exclude it.
+    fn in_flight_may_return(&self, settings: &Settings) -> bool {
+        let _ = settings;
         false
+    }
+
+    /// The historical bugs that can be switched on in it (`--plant`), by the names that its code asks
+    /// for with `planted!`.
+    fn bugs(&self) -> &[&str] {
+        &[]
     }
 
     /// Draws the settings of one run, and what the engine promises under them. Every setting is drawn

@@ -45,6 +45,7 @@ pub fn run_with(
     case: &Case,
     wishes: &Wishes,
 ) -> Result<Outcome, CaseError> {
+    check_bugs(engine.name(), engine.bugs(), case)?;
     life::run(engine, scenario, case, wishes)
 }
 
@@ -57,9 +58,10 @@ pub fn check_case(case: &Case) -> Result<(), CaseError> {
     let scenario = admitted(case)?;
     let knobs = Knobs::of(case, scenario)?;
     if case.engine == engine::MACHINE {
-        return Ok(());
+        return self_check::check(&knobs, case);
     }
     let engine = engine::find(&case.engine)?;
+    check_bugs(engine.name(), engine.bugs(), case)?;
     life::settings(engine, &knobs, &mut Choices::zeros()).map(|_| ())
 }
 
@@ -73,6 +75,18 @@ fn admitted(case: &Case) -> Result<Scenario, CaseError> {
         return Err(CaseError::BadScenario { file: case.scenario.clone(), what });
     }
     Ok(scenario)
+}
+
+/// Refuses bugs that the engine does not have.
+fn check_bugs(engine: &str, bugs: &[&str], case: &Case) -> Result<(), CaseError> {
+    let Some(bug) = case.planted.iter().find(|bug| !bugs.contains(&bug.as_str())) else {
+        return Ok(());
+    };
+    let known = match bugs {
+        [] => "it has none that can be planted, nor has any other built-in engine yet".into(),
+        bugs => format!("there are {}", bugs.join(", ")),
+    };
+    Err(CaseError::UnknownBug { engine: engine.into(), bug: bug.clone(), known })
 }
 
 /// Which column of the knob table the rates of faults are drawn from.
@@ -343,6 +357,27 @@ pub enum CaseError {
         value: String,
         /// What it takes.
         what: String,
+    },
+    /// A bug that the engine does not have. `known` lists those it has.
+    #[error("engine '{engine}' has no bug '{bug}' to plant; {known}")]
+    UnknownBug {
+        /// The engine.
+        engine: String,
+        /// The word.
+        bug: String,
+        /// What there is.
+        known: String,
+    },
+    /// A rate for what ends a boot, which has none.
+    #[error(
+        "{fault}={ppm} cannot be: how a boot ends is drawn once a boot and has no rate; write {fault}=0 \
+         to switch it off, or leave it out"
+    )]
+    RateOfAnEnd {
+        /// The end.
+        fault: Fault,
+        /// The rate that was asked for.
+        ppm: u32,
     },
     /// The surviving disk could not be written out as real files.
     #[error("cannot export the disk to {folder}: {what}")]

@@ -9,6 +9,7 @@
 
 use crate::choice::{Choices, Label};
 use crate::env::PowerPlan;
+use crate::fault::{Fault, FaultSet};
 
 /// Where the end comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub struct PowerDraw {
     pub recovery_ppm: u32,
     /// How likely it is, in millionths, that the process is killed and the power stays.
     pub process_crash_ppm: u32,
+    /// Ends that are switched off, among `power_loss`, `process_crash` and `crash_in_recovery`: they
+    /// are drawn as always, and a boot that would end so goes on until its main task returns.
+    pub off: FaultSet,
 }
 
 impl Default for PowerDraw {
@@ -52,6 +56,7 @@ impl Default for PowerDraw {
             steps_max: 4_096,
             recovery_ppm: 0,
             process_crash_ppm: 250_000,
+            off: FaultSet::NONE,
         }
     }
 }
@@ -113,6 +118,9 @@ pub(crate) fn plan(
             plan.death = Some(kind(draw, choices));
             if choices.chance("power/recovery", draw.recovery_ppm) {
                 plan.draw_recovery(choices, power);
+                if draw.off.contains(Fault::CrashInRecovery) || plan.is_off(draw) {
+                    plan.disarm(power);
+                }
             }
             plan.draws_at_open = draw.recovery_ppm > 0;
             if !plan.draws_at_open {
@@ -153,6 +161,21 @@ impl Plan {
         }
     }
 
+    /// Whether the end that was drawn is switched off.
+    fn is_off(&self, draw: PowerDraw) -> bool {
+        match self.death {
+            Some(Death::PowerLoss) => draw.off.contains(Fault::PowerLoss),
+            Some(Death::ProcessCrash) => draw.off.contains(Fault::ProcessCrash),
+            Some(Death::Exit) | None => false,
+        }
+    }
+
+    /// Forgets where the end comes.
+    fn disarm(&mut self, power: &mut PowerPlan) {
+        (self.at_op, self.at_step, self.near_sync) = (None, None, None);
+        (power.in_sync, power.fits) = (None, false);
+    }
+
     /// Draws where the end comes, counted from here. 0 stands for "when the main task returns".
     fn draw(&mut self, draw: PowerDraw, choices: &mut Choices, power: &mut PowerPlan, step: u64) {
         self.at_op = None;
@@ -181,6 +204,9 @@ impl Plan {
                 let steps = choices.log_uniform(Label::POWER_AT, 1, draw.steps_max);
                 self.at_step = Some(step + steps);
             }
+        }
+        if self.is_off(draw) {
+            self.disarm(power);
         }
     }
 

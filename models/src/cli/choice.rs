@@ -75,6 +75,11 @@ impl Choice {
                 self.engine.as_deref().unwrap_or("all"),
             )));
         }
+        // What only engines have leaves the machine out, unless it was asked for.
+        let is_of_engines = cases.iter().any(|case| case.engine != engine::MACHINE);
+        if self.engine.is_none() && is_of_engines {
+            cases.retain(|case| case.engine != engine::MACHINE || check_case(case).is_ok());
+        }
         for case in &cases {
             check_case(case).map_err(unusable)?;
         }

@@ -100,9 +100,9 @@ impl Engine for Sqlite {
 
     /// The frames of a lost transaction stay behind the end of the log. When the next one begins with
     /// the same pages, as a retry does, and is cut off, its first frames complete the lost one: sums
-    /// and salts fit, for the bytes are the same.
-    fn in_flight_may_return(&self) -> bool {
-        true
+    /// and salts fit, for the bytes are the same. A rollback journal leaves nothing like it.
+    fn in_flight_may_return(&self, settings: &Settings) -> bool {
+        settings.text("journal_mode") == "wal"
     }
 
     fn draw(&self, draw: &mut SettingsDraw<'_>) -> Result<Contract, CaseError> {

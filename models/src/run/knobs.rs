@@ -3,6 +3,7 @@
 use crate::engine::Contract;
 use crate::run::{Case, CaseError};
 use crate::scenario::{Scenario, Span};
+use falconry_sim::fault::{Fault, When};
 
 const KNOWN: &[&str] = &[
     "contract",
@@ -64,6 +65,18 @@ impl Knobs {
         scenario
             .check()
             .map_err(|what| CaseError::BadScenario { file: case.scenario.clone(), what })?;
-        Ok(Knobs { contract, concurrency, scenario, engine })
+        let knobs = Knobs { contract, concurrency, scenario, engine };
+        let is_rate_of_an_end =
+            |(fault, ppm): &&(Fault, u32)| fault.when() == When::Life && *ppm > 0;
+        match knobs.fixed_rates(case).iter().find(is_rate_of_an_end) {
+            Some((fault, ppm)) => Err(CaseError::RateOfAnEnd { fault: *fault, ppm: *ppm }),
+            None => Ok(knobs),
+        }
+    }
+
+    /// Rates that are not drawn: those of the scenario, then those set by hand, which win.
+    pub(crate) fn fixed_rates(&self, case: &Case) -> Vec<(Fault, u32)> {
+        let scenario = self.scenario.faults.iter().map(|(fault, ppm)| (*fault, *ppm));
+        scenario.chain(case.fault_ppm.iter().copied()).collect()
     }
 }

@@ -43,6 +43,8 @@ struct Plan {
     disk: DiskConfig,
     rates: [u32; falconry_sim::fault::FAULT_COUNT],
     claims: falconry_sim::fault::FaultSet,
+    /// Ends of a boot that are switched off.
+    off: falconry_sim::fault::FaultSet,
 }
 
 /// Draws the settings of an engine.
@@ -125,7 +127,7 @@ fn on_this_thread(
     }
     let contract = knobs.contract.unwrap_or(plan.settings.contract);
     let witness = Witness::new(contract, plan.claims);
-    if engine.in_flight_may_return() {
+    if engine.in_flight_may_return(&plan.settings) {
         witness.let_in_flight_return();
     }
     let Some(workload) = workload::of_kind(knobs.scenario.workload.kind, plan.sizes) else {
@@ -144,8 +146,9 @@ fn on_this_thread(
         live_within_ns: bounds.live_within_ms.saturating_mul(1_000_000),
         looked: AtomicBool::new(false),
     };
-    let life =
-        Life { machine: &mut machine, session: &session, after: Cell::new(After::ProcessCrash) };
+    let cuts = !plan.off.contains(Fault::PowerLoss);
+    let after = Cell::new(After::ProcessCrash);
+    let life = Life { machine: &mut machine, session: &session, cuts, after };
     let verdict = life.live(&plan);
     let mut outcome = outcome(&mut machine, &witness, verdict, wishes, contract, &plan);
     let canary = engine.is_canary();
@@ -169,9 +172,7 @@ impl Plan {
             sizes.clients = 1;
         }
         let boots = knobs.scenario.bounds.boots.draw(choices, "size/boots");
-        let mut fixed: Vec<(Fault, u32)> =
-            knobs.scenario.faults.iter().map(|(fault, ppm)| (*fault, *ppm)).collect();
-        fixed.extend(&case.fault_ppm);
+        let fixed = knobs.fixed_rates(case);
         let claims = engine.claims();
         let admission = Admission {
             profile: case.faults,
@@ -180,7 +181,8 @@ impl Plan {
             fixed: &fixed,
         };
         let rates = rates::draw(choices, admission);
-        Ok(Plan { settings, sizes, boots, disk, rates, claims })
+        let off = rates::ends_off(&fixed);
+        Ok(Plan { settings, sizes, boots, disk, rates, claims, off })
     }
 
     fn words(&self, contract: Contract, strategy: &str) -> Vec<(String, String)> {
@@ -217,6 +219,7 @@ impl Plan {
             steps_max: 100 + commits * 100,
             recovery_ppm,
             process_crash_ppm: PROCESS_CRASH_PPM,
+            off: self.off,
         }
     }
 }
@@ -224,6 +227,8 @@ impl Plan {
 struct Life<'a> {
     machine: &'a mut Machine,
     session: &'a Session<'a>,
+    /// Whether the power may go at rest.
+    cuts: bool,
     /// How the lives ended since a state was last seen, the worst of them.
     after: Cell<After>,
 }
@@ -283,7 +288,7 @@ impl Life<'_> {
     fn rest(&mut self) -> After {
         let cut = self.machine.choices().choose("life/cut_at_rest", 16);
         // At rest there is rarely anything to lose, but shutdowns are to be judged.
-        if cut == 15 {
+        if cut == 15 && self.cuts {
             self.machine.cut_power();
             return After::PowerLoss;
         }

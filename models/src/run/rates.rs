@@ -75,6 +75,15 @@ pub(crate) fn draw(choices: &mut Choices, admission: Admission<'_>) -> [u32; FAU
     rates
 }
 
+/// The ends of a boot that a rate of 0 switches off.
+pub(crate) fn ends_off(fixed: &[(Fault, u32)]) -> FaultSet {
+    let ends = Fault::ALL.iter().copied().filter(|fault| fault.when() == When::Life);
+    ends.filter(|end| {
+        fixed.iter().rfind(|(fault, _)| fault == end).is_some_and(|(_, ppm)| *ppm == 0)
+    })
+    .collect()
+}
+
 fn knob_of(fault: Fault, profile: Profile) -> Knob {
     if profile == Profile::None {
         return OFF;

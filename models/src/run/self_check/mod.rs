@@ -24,7 +24,10 @@ use falconry_sim::{End, Ending, Machine, MachineConfig, PowerDraw};
 use crate::engine;
 use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
-use crate::run::{Case, CaseError, Counters, Outcome, Profile, Property, Wishes, verdict, wished};
+use crate::run::{
+    Case, CaseError, Counters, Outcome, Profile, Property, Wishes, check_bugs, rates, verdict,
+    wished,
+};
 use disk::Shelf;
 
 /// Outcomes that need others of their kind to come about.
@@ -35,6 +38,8 @@ struct Plan {
     /// The one fault of this run.
     theme: Option<Fault>,
     rates: [u32; FAULT_COUNT],
+    /// Ends of a boot that are switched off.
+    off: FaultSet,
     tasks: u32,
     rounds: u64,
     boots: u64,
@@ -54,14 +59,7 @@ struct Lives {
 ///
 /// Where the case cannot be run at all.
 pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome, CaseError> {
-    if let Some((name, value)) = knobs.engine.first() {
-        return Err(CaseError::BadSetting {
-            engine: engine::MACHINE.into(),
-            name: name.clone(),
-            value: value.clone(),
-            what: "the machine has no settings".into(),
-        });
-    }
+    check(knobs, case)?;
     let mut choices = wished::choices(case, wishes);
     let disk = DiskConfig::draw(&mut choices);
     let plan = Plan::draw(knobs, case, &mut choices);
@@ -82,6 +80,33 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
     Ok(outcome)
 }
 
+/// Refuses what the self-check, which has no engine, would pass over.
+///
+/// # Errors
+///
+/// Names the setting, the bug or the flag.
+pub(super) fn check(knobs: &Knobs, case: &Case) -> Result<(), CaseError> {
+    let refuse = |name: &str, value: &str, what: &str| CaseError::BadSetting {
+        engine: engine::MACHINE.into(),
+        name: name.into(),
+        value: value.into(),
+        what: what.into(),
+    };
+    let of_an_engine = knobs.engine.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let contract = knobs.contract.map(|contract| ("contract", contract.name()));
+    let concurrency = knobs.concurrency.as_deref().map(|way| ("concurrency", way));
+    if let Some((name, value)) = of_an_engine.chain(contract).chain(concurrency).next() {
+        let what =
+            "the machine has no engine whose settings these are; it takes bounds.* and workload.*";
+        return Err(refuse(name, value, what));
+    }
+    if case.break_sync {
+        let what = "the machine's self-check has no engine to convict; name one with --engine";
+        return Err(refuse("break-sync", "true", what));
+    }
+    check_bugs(engine::MACHINE, &[], case)
+}
+
 impl Plan {
     fn draw(knobs: &Knobs, case: &Case, choices: &mut Choices) -> Plan {
         let drawn = Fault::ALL[choices.choose("self/theme", FAULT_COUNT as u64) as usize];
@@ -97,14 +122,15 @@ impl Plan {
             Some((theme, _)) => rates[theme as usize] = ppm,
             None => {}
         }
-        let fixed = knobs.scenario.faults.iter().map(|(fault, ppm)| (*fault, *ppm));
-        for (fault, ppm) in fixed.chain(case.fault_ppm.iter().copied()) {
-            rates[fault as usize] = ppm;
+        let fixed = knobs.fixed_rates(case);
+        for (fault, ppm) in &fixed {
+            rates[*fault as usize] = *ppm;
         }
         let sizes = &knobs.scenario.workload;
         Plan {
             theme,
             rates,
+            off: rates::ends_off(&fixed),
             tasks: sizes.clients.draw(choices, "size/clients") as u32,
             rounds: sizes.transactions.draw(choices, "size/transactions"),
             boots: knobs.scenario.bounds.boots.draw(choices, "size/boots"),
@@ -142,6 +168,7 @@ fn live(machine: &mut Machine, plan: &Plan) -> (Option<(Breach, u32, u64)>, Live
             steps_max: plan.rounds * u64::from(plan.tasks) * 8 + 16,
             recovery_ppm: 200_000,
             process_crash_ppm: 300_000,
+            off: plan.off,
         };
         let ending = if boot < plan.boots { Ending::Drawn(draw) } else { Ending::Never };
         let booted = machine.boot(ending, |ctx| {
@@ -156,7 +183,8 @@ fn live(machine: &mut Machine, plan: &Plan) -> (Option<(Breach, u32, u64)>, Live
         });
         match booted.end {
             End::Returned(Ok(())) => {
-                let cut = machine.choices().choose("life/cut_at_rest", 2) == 1;
+                let cut = machine.choices().choose("life/cut_at_rest", 2) == 1
+                    && !plan.off.contains(Fault::PowerLoss);
                 if cut {
                     machine.cut_power();
                     lives.power_losses += 1;
