@@ -100,7 +100,7 @@ pub struct DiskModel {
     pub(super) syncs: u64,
     /// The page cache is empty: nothing has been read since the power came.
     pub(super) cold: bool,
-    /// Writes of a sync that reached the platter before the power went in it.
+    /// Whole writes of a sync that reached the platter before the power went in it, in this life.
     pub(super) cut_survivors: u64,
 }
 
@@ -185,6 +185,7 @@ impl DiskModel {
 
     /// The process is killed: handles, locks and files without a name go; the page cache stays.
     pub fn process_crash(&mut self, _env: &mut Env<'_>) {
+        self.cut_survivors = 0;
         self.close_all();
     }
 

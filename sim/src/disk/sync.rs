@@ -11,6 +11,7 @@
 //! A sync that says success has brought everything it covers to the platter, unless a fault that is
 //! named in the contract took it.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::calls::{Begun, WriteTicket};
@@ -123,9 +124,11 @@ impl DiskModel {
         if let Some(sync) = sync {
             env.power.reaches_platter(sync, ops.len() as u64);
         }
+        let is_cut = sync.is_some() && env.power.in_sync == sync;
+        let writes = if is_cut { self.writes_of(file, ops) } else { Vec::new() };
         for written in 0..=ops.len() {
             if sync.is_some_and(|sync| env.power.cuts_after(sync, written as u64)) {
-                self.cut_survivors += written as u64;
+                self.cut_survivors += self.whole_writes(file, &writes[..written]);
                 return Err(errno(libc::EIO));
             }
             if let Some(index) = ops.get(written) {
@@ -133,6 +136,25 @@ impl DiskModel {
             }
         }
         Ok(())
+    }
+
+    /// For each of these operations the write that it is a part of; a length is no write.
+    fn writes_of(&self, file: FileId, ops: &[usize]) -> Vec<Option<u64>> {
+        let log = &self.nodes[&file].log;
+        let of = |index: &usize| match log[*index].micro {
+            Micro::Data(_) => Some(log[*index].call),
+            _ => None,
+        };
+        ops.iter().map(of).collect()
+    }
+
+    /// How many of these writes of a file have no part, nor their length, still pending.
+    fn whole_writes(&self, file: FileId, writes: &[Option<u64>]) -> u64 {
+        let log = self.nodes[&file].log.iter();
+        let pending = log.filter(|op| !matches!(op.micro, Micro::Done)).map(|op| op.call);
+        let pending: BTreeSet<u64> = pending.collect();
+        let writes: BTreeSet<u64> = writes.iter().flatten().copied().collect();
+        writes.difference(&pending).count() as u64
     }
 
     /// Whether older operations stay pending when these become durable.

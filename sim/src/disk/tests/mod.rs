@@ -2,6 +2,7 @@
 
 mod basics;
 mod contract;
+mod counted;
 mod errors;
 mod litmus;
 mod loss;
@@ -20,6 +21,11 @@ use crate::choice::{Choices, PPM};
 use crate::env::{Env, PowerPlan};
 use crate::fault::{Fault, Faults, When};
 use crate::trace::{DiskOp, Trace, What};
+
+/// Whether a fault is the disk's to deliver; the others are the machine's.
+pub(super) fn is_of_the_disk(fault: Fault) -> bool {
+    matches!(fault.when(), When::PowerLoss | When::Error | When::Silent | When::Slow)
+}
 
 /// A disk with all that it needs of a machine.
 pub(super) struct World {

@@ -83,6 +83,44 @@ fn the_power_goes_after_each_write_of_a_sync() {
 }
 
 #[test]
+fn what_a_killed_process_had_synced_does_not_make_a_later_power_loss_partial() {
+    // The writes that a sync had done when the process was killed in it were counted as survivors of
+    // the next power loss, so that one which lost everything was told to be partial.
+    let mut world = none_survives(FsPreset::default(), DevicePreset::default());
+    let file = durable(&mut world, 3 * 4096);
+    let sync = world.power.syncs;
+    world.power = PowerPlan { in_sync: Some(sync), after_writes: 2, ..world.power };
+    for page in 0..3 {
+        world.write(file, &[2; 4096], page * 4096).unwrap();
+    }
+    world.sync(file).unwrap_err();
+    world.call(|disk, env| disk.process_crash(env));
+    world.power = PowerPlan::default();
+    let file = world.open("a", OpenOptions::READ_WRITE).unwrap();
+    world.sync(file).unwrap();
+    world.write(file, &[3; 512], 0).unwrap();
+    let loss = world.power_loss();
+    assert_eq!((loss.survived_writes, loss.lost_writes), (0, 1));
+}
+
+#[test]
+fn only_whole_writes_survive_in_a_sync_that_the_power_cuts() {
+    // Operations were counted: a length, or each page of a write, as if it were one.
+    for (writes, survived) in [(0, 0), (1, 1), (2, 1), (5, 1), (6, 2)] {
+        let mut world = none_survives(FsPreset::default(), DevicePreset::default());
+        let file = durable(&mut world, 512);
+        world.power.in_sync = Some(world.power.syncs);
+        world.power.after_writes = writes;
+        // One page; then four with the length that shows them.
+        world.write(file, &[2; 512], 0).unwrap();
+        world.write(file, &[2; 3 * 4096], 4096 - 512).unwrap();
+        world.sync(file).unwrap_err();
+        let loss = world.power_loss();
+        assert_eq!(loss.survived_writes, survived, "after {writes} operations");
+    }
+}
+
+#[test]
 fn the_power_goes_before_or_after_a_sync_of_a_directory() {
     for (writes, survives) in [(0, false), (1, true)] {
         let mut world = none_survives(FsPreset::default(), DevicePreset::default());
