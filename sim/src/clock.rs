@@ -13,7 +13,7 @@
 
 use crate::choice::{Choices, PPM};
 use crate::fault::{Fault, Faults};
-use crate::trace::{Trace, What};
+use crate::trace::Trace;
 
 /// The wall clock of a machine that was just made: 2026-01-01 00:00:00 UTC.
 const START_NS: i64 = 1_767_225_600 * SECOND_NS;
@@ -48,11 +48,7 @@ impl WallClock {
             let before_ns = self.now_ns(trace.time_ns());
             self.break_with(fault, choices, trace.time_ns());
             let after_ns = self.now_ns(trace.time_ns());
-            faults.deliver(fault);
-            trace.event(
-                None,
-                What::Fault { fault, file: 0, offset: before_ns.abs_diff(after_ns), len: 0 },
-            );
+            faults.deliver_in(trace, fault, before_ns.abs_diff(after_ns));
         }
         self.now_ns(trace.time_ns())
     }

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::{Choices, IntoLabel, PPM};
+use crate::trace::{Trace, What};
 
 macro_rules! faults {
     ($($variant:ident $name:literal $when:ident $doc:literal;)*) => {
@@ -293,6 +294,12 @@ impl Faults {
     #[inline]
     pub fn deliver(&mut self, fault: Fault) {
         self.delivered[fault as usize] += 1;
+    }
+
+    /// Counts a fault that took effect, and adds it to the trace: `amount` is in its own unit.
+    pub(crate) fn deliver_in(&mut self, trace: &mut Trace, fault: Fault, amount: u64) {
+        self.deliver(fault);
+        trace.event(None, What::Fault { fault, file: 0, offset: amount, len: 0 });
     }
 
     /// How often `fault` took effect.

@@ -199,7 +199,7 @@ impl Machine {
             && matches!(death, Some(Death::PowerLoss | Death::ProcessCrash))
             && plan.may_recover()
         {
-            state.faults.deliver(Fault::CrashInRecovery);
+            state.faults.deliver_in(&mut state.trace, Fault::CrashInRecovery, 0);
         }
         let end = match (verdict, death, result) {
             (Some(verdict), ..) => {
@@ -212,7 +212,8 @@ impl Machine {
                 End::PowerLoss
             }
             (None, Some(Death::ProcessCrash), _) => {
-                self.kernel.state_mut().faults.deliver(Fault::ProcessCrash);
+                let state = self.kernel.state_mut();
+                state.faults.deliver_in(&mut state.trace, Fault::ProcessCrash, 0);
                 self.counters.process_crashes += 1;
                 self.process_ends();
                 End::ProcessCrash
@@ -241,7 +242,7 @@ impl Machine {
 
     fn lose_power(&mut self) {
         let state = self.kernel.state_mut();
-        state.faults.deliver(Fault::PowerLoss);
+        state.faults.deliver_in(&mut state.trace, Fault::PowerLoss, 0);
         let loss = self.disk.power_loss(&mut state.env());
         self.counters.power_losses += 1;
         self.counters.partial_power_losses += u64::from(loss.is_partial());

@@ -1,5 +1,6 @@
 //! Threads, locks and time of the seam on a simulated machine.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use falconry_seam::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +9,8 @@ use falconry_seam::{thread, time};
 use falconry_sim::check::Sim;
 use falconry_sim::choice::{Choices, Enumeration};
 use falconry_sim::fault::Fault;
-use falconry_sim::{Ending, Machine, MachineConfig, StrategyKind, VerdictKind};
+use falconry_sim::trace::What;
+use falconry_sim::{End, Ending, Machine, MachineConfig, StrategyKind, VerdictKind};
 
 const PPM: u32 = 1_000_000;
 
@@ -178,10 +180,16 @@ fn a_spawn_and_a_weak_exchange_fail_when_they_are_let() {
     assert_eq!(machine.faults().delivered(Fault::WeakCasFail), 1);
 }
 
-#[test]
-fn a_starved_task_waits_longer() {
-    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(5));
-    machine.faults().set_rate(Fault::Starve, PPM);
+/// The most steps that one of three tasks, which take turns in order, waited for its next turn, and how
+/// often the trace has the fault.
+fn longest_wait(starve_ppm: u32) -> (u64, u64) {
+    let config = MachineConfig {
+        strategy: Some(StrategyKind::RoundRobin),
+        keep_trace: true,
+        ..MachineConfig::default()
+    };
+    let mut machine = Machine::new(config, Choices::from_seed(5));
+    machine.faults().set_rate(Fault::Starve, starve_ppm);
     machine.run(|_| {
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -189,7 +197,88 @@ fn a_starved_task_waits_longer() {
             }
         });
     });
-    assert!(machine.faults().delivered(Fault::Starve) > 0);
+    let (mut last, mut longest, mut starved) = ([0; 4], 0, 0);
+    for event in machine.trace().events() {
+        match event.what {
+            What::Preempt { to } if to > 0 => {
+                let before = std::mem::replace(&mut last[to as usize], event.step);
+                longest = longest.max(if before > 0 { event.step - before } else { 0 });
+            }
+            What::Fault { fault: Fault::Starve, .. } => starved += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(machine.faults().delivered(Fault::Starve), starved);
+    (longest, starved)
+}
+
+#[test]
+fn a_starved_task_waits_longer() {
+    let (fair, none) = longest_wait(0);
+    assert!(fair <= 6 && none == 0, "{fair} steps, {none} times");
+    let (starved, some) = longest_wait(PPM);
+    assert!(some > 0 && starved >= 2 * fair, "{starved} steps, {some} times");
+}
+
+#[test]
+fn any_waiter_may_be_notified_first() {
+    let mut first = BTreeSet::new();
+    for seed in 0..50 {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+        let order = machine.run(|_| {
+            let (waiting, called) = (Mutex::new((0, false)), Condvar::new());
+            let order = Mutex::new(Vec::new());
+            thread::scope(|scope| {
+                for number in 0..3 {
+                    let (order, waiting, called) = (&order, &waiting, &called);
+                    scope.spawn(move || {
+                        let mut state = waiting.lock().unwrap();
+                        state.0 += 1;
+                        let state = called.wait_while(state, |(_, go)| !*go).unwrap();
+                        order.lock().unwrap().push(number);
+                        drop(state);
+                    });
+                    // One after the other, so that the queue's order is known.
+                    while waiting.lock().unwrap().0 == number {
+                        thread::yield_now();
+                    }
+                }
+                waiting.lock().unwrap().1 = true;
+                called.notify_one();
+                while order.lock().unwrap().is_empty() {
+                    thread::yield_now();
+                }
+                called.notify_all();
+            });
+            order.into_inner().unwrap()
+        });
+        first.insert(order[0]);
+    }
+    assert_eq!(first.len(), 3, "only {first:?} came first");
+}
+
+#[test]
+fn a_reader_that_reads_again_may_meet_a_writer_that_waits() {
+    let mut deadlocks = 0;
+    for seed in 0..100 {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+        let booted = machine.boot(Ending::Never, |_| {
+            let value = RwLock::new(0);
+            thread::scope(|scope| {
+                scope.spawn(|| *value.write().unwrap() += 1);
+                let outer = value.read().unwrap();
+                thread::yield_now();
+                let inner = value.read().unwrap();
+                assert_eq!(*outer, *inner);
+            });
+        });
+        match booted.end {
+            End::Verdict(verdict) if verdict.kind == VerdictKind::Deadlock => deadlocks += 1,
+            End::Returned(()) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((1..100).contains(&deadlocks), "{deadlocks} of 100");
 }
 
 #[test]

@@ -20,7 +20,7 @@ const JULIAN_MS_1970: i64 = 210_866_760_000_000;
 pub fn reset_randomness() {
     // SQLite takes 0 for "ask the default VFS", which would be the operating system.
     #[cfg(feature = "simulate")]
-    let seed = if falconry_seam::hook::current().is_some() {
+    let seed = if falconry_seam::hook::is_simulated() {
         let mut bytes = [0; 4];
         fill_random(&mut bytes);
         c_int::from_le_bytes(bytes) | 1
@@ -40,8 +40,7 @@ pub fn reset_randomness() {
 /// Fills `bytes` with randomness.
 pub(crate) fn fill_random(bytes: &mut [u8]) {
     #[cfg(feature = "simulate")]
-    if let Some(machine) = falconry_seam::hook::current() {
-        machine.fill_random(bytes);
+    if falconry_seam::hook::with_current(|machine| machine.fill_random(bytes)).is_some() {
         return;
     }
     fill_random_from_os(bytes);
@@ -66,12 +65,12 @@ pub(crate) fn julian_ms() -> i64 {
 /// are tasks of one OS thread, the scheduler is asked. On a real one it decides by itself.
 pub(crate) fn point(kind: Point) {
     #[cfg(feature = "simulate")]
-    if let Some(machine) = falconry_seam::hook::current() {
+    falconry_seam::hook::with_current(|machine| {
         machine.point(match kind {
             Point::Lock => falconry_seam::hook::Point::Lock,
             Point::Memory => falconry_seam::hook::Point::Atomic,
         });
-    }
+    });
     #[cfg(not(feature = "simulate"))]
     let _ = kind;
 }
@@ -80,7 +79,7 @@ pub(crate) fn point(kind: Point) {
 /// asks for one that is held must be told of the end, or SQLite would go on asking.
 pub(crate) fn is_off() -> bool {
     #[cfg(feature = "simulate")]
-    return falconry_seam::hook::current().is_some_and(|machine| machine.is_off());
+    return falconry_seam::hook::with_current(|machine| machine.is_off()).unwrap_or(false);
     #[cfg(not(feature = "simulate"))]
     return false;
 }

@@ -284,8 +284,20 @@ thread_local! {
 /// The reference is good until the call of the machine that made it current returns; it is not to be
 /// kept across calls of the seam.
 #[inline]
-pub fn current() -> Option<&'static dyn Machine> {
+pub(crate) fn current() -> Option<&'static dyn Machine> {
     CURRENT.get()
+}
+
+/// Hands the machine that this OS thread simulates to `f`; `None` when it simulates none.
+#[inline]
+pub fn with_current<R>(f: impl FnOnce(&dyn Machine) -> R) -> Option<R> {
+    current().map(|machine| f(machine))
+}
+
+/// Whether this OS thread simulates a machine.
+#[inline]
+pub fn is_simulated() -> bool {
+    current().is_some()
 }
 
 /// Makes a machine current on this OS thread, or none, and returns what was current before.

@@ -12,7 +12,7 @@ macro_rules! built_in {
         impl Label {
             built_in!(@constants 0u16; $($constant $doc,)*);
         }
-        const BUILT_IN: &[&str] = &[$($name),*];
+        pub(super) const BUILT_IN: &[&str] = &[$($name),*];
     };
     (@constants $n:expr; $constant:ident $doc:literal, $($rest:tt)*) => {
         #[doc = $doc]
@@ -28,13 +28,65 @@ built_in! {
     SCHED_SPURIOUS = "sched/spurious_wake", "Whether a wait ends for no reason.";
     SCHED_WEAK = "sched/weak_cas_fail", "Whether a weak compare-exchange fails for no reason.";
     SCHED_SPAWN = "sched/spawn_fail", "Whether a spawn fails.";
+    SCHED_ATOMICS = "sched/atomics", "How often accesses of atomics and cells are scheduling points.";
+    SCHED_NOTIFY = "sched/notify", "Which waiter of a queue is woken.";
+    SCHED_READER = "sched/reader", "Whether a reader waits for a writer that waits.";
+    SCHED_STARVE = "sched/starve", "Whether a task gets no turn for a while.";
     POWER_PLAN = "power/plan", "How a boot ends.";
     POWER_AT = "power/at", "When it ends.";
+    BOOT_IMAGE = "disk_boot/image", "Whether the platter shows an earlier state.";
+    BOOT_ROT = "disk_boot/rot", "Which damage at rest shows.";
+    BOOT_CLAIM = "disk_boot/claim", "Whether the device tells more than it honours.";
+    BOOT_SLOW = "disk_boot/slow", "Whether the device is slow until the next boot.";
     DISK_OP = "disk/op", "What goes wrong with one call of the disk.";
     DISK_LATENCY = "disk/latency", "How long one call of the disk takes.";
     DISK_FATE = "disk_fate/sector", "What the platter holds of one unsynced sector after the power has gone.";
     DISK_WRITEBACK = "disk_writeback/next", "Which write the kernel writes back by itself.";
     RANDOM = "ambient/random", "Randomness that third-party code asked the OS for.";
+}
+
+/// For each built-in label the first one of its component.
+const FIRST_OF_COMPONENT: [u16; BUILT_IN.len()] = {
+    let mut first = [0; BUILT_IN.len()];
+    let mut label = 0;
+    while label < BUILT_IN.len() {
+        let mut other = 0;
+        while !is_same_component(BUILT_IN[other].as_bytes(), BUILT_IN[label].as_bytes()) {
+            other += 1;
+        }
+        first[label] = other as u16;
+        label += 1;
+    }
+    first
+};
+
+/// Whether both are the same up to the last `/`.
+const fn is_same_component(a: &[u8], b: &[u8]) -> bool {
+    let mut length = a.len();
+    while a[length - 1] != b'/' {
+        length -= 1;
+    }
+    let mut at = 0;
+    while at < length {
+        if at >= b.len() || a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    while at < b.len() {
+        if b[at] == b'/' {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+impl Label {
+    /// A built-in label of the same component: the same one for all of them.
+    pub(super) fn first_of_component(self) -> Option<Label> {
+        FIRST_OF_COMPONENT.get(usize::from(self.0)).copied().map(Label)
+    }
 }
 
 /// What may name a decision point: a [`Label`], or its path, which is looked up.
@@ -128,4 +180,19 @@ pub(super) fn hash(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_labels_of_one_component_share_their_first_one() {
+        for (index, name) in BUILT_IN.iter().enumerate() {
+            let first = BUILT_IN.iter().position(|other| component(other) == component(name));
+            let expected = first.map(|first| Label(first as u16));
+            assert_eq!(Label(index as u16).first_of_component(), expected, "{name}");
+        }
+        assert_eq!(Label(BUILT_IN.len() as u16).first_of_component(), None);
+    }
 }

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::label::{Label, Labels, component, hash};
+use super::label::{BUILT_IN, Label, Labels, component, hash};
 
 const NO_STREAM: u16 = u16::MAX;
 
@@ -31,18 +31,27 @@ impl Streams {
 
     #[cold]
     fn derive(&mut self, label: Label, labels: &Labels) -> usize {
-        let component = component(labels.name(label));
-        let known = self.streams.iter().position(|(name, _)| *name == component);
-        let index = known.unwrap_or_else(|| {
-            self.streams.push((component, stream(self.seed, component)));
-            self.streams.len() - 1
-        });
+        let index = match label.first_of_component() {
+            Some(first) if first != label => match self.of_label.get(usize::from(first.0)) {
+                Some(index) if *index != NO_STREAM => usize::from(*index),
+                _ => self.derive(first, labels),
+            },
+            _ => self.find_or_make(component(labels.name(label))),
+        };
         let slot = usize::from(label.0);
         if self.of_label.len() <= slot {
-            self.of_label.resize(slot + 1, NO_STREAM);
+            self.of_label.resize((slot + 1).max(BUILT_IN.len()), NO_STREAM);
         }
         self.of_label[slot] = index as u16;
         index
+    }
+
+    fn find_or_make(&mut self, component: &'static str) -> usize {
+        let known = self.streams.iter().position(|(name, _)| *name == component);
+        known.unwrap_or_else(|| {
+            self.streams.push((component, stream(self.seed, component)));
+            self.streams.len() - 1
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 //! lives nobody looks at the platter.
 
 use super::model::{BootState, DiskModel, delivered};
+use crate::choice::Label;
 use crate::env::Env;
 use crate::fault::Fault;
 
@@ -23,20 +24,20 @@ impl DiskModel {
         self.boot = BootState::default();
         self.cut_survivors = 0;
         let cold = std::mem::take(&mut self.cold);
-        let image = env.faults.comes(env.choices, "disk_boot/image", Fault::OldImage);
+        let image = env.faults.comes(env.choices, Label::BOOT_IMAGE, Fault::OldImage);
         if image && cold {
             self.bring_back_image(env);
         }
         const ROT: &[Fault] = &[Fault::BitRot, Fault::BadSectorRun, Fault::ZeroedSector];
-        let rot = env.faults.pick(env.choices, "disk_boot/rot", ROT);
+        let rot = env.faults.pick(env.choices, Label::BOOT_ROT, ROT);
         if let Some(fault) = rot.filter(|_| cold) {
             self.rot(env, fault);
             self.reload();
         }
-        if env.faults.comes(env.choices, "disk_boot/claim", Fault::FalseDeviceClaim) {
+        if env.faults.comes(env.choices, Label::BOOT_CLAIM, Fault::FalseDeviceClaim) {
             self.claim_more(env);
         }
-        if env.faults.comes(env.choices, "disk_boot/slow", Fault::SlowDevice) {
+        if env.faults.comes(env.choices, Label::BOOT_SLOW, Fault::SlowDevice) {
             self.boot.slow = true;
             delivered(env, Fault::SlowDevice, 0, 0, 0);
         }

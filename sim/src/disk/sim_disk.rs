@@ -136,7 +136,7 @@ fn told<R>(result: io::Result<R>, well: R) -> io::Result<R> {
 impl Disk for SimDisk {
     fn open(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn File>> {
         crate::io::enter(DiskOp::Open)?;
-        let wall_ns = hook::current().map_or(0, |machine| machine.clock_ns(Clock::Wall));
+        let wall_ns = hook::with_current(|machine| machine.clock_ns(Clock::Wall)).unwrap_or(0);
         let begun = self.decide(|model, env| model.open(env, path, options, wall_ns))?;
         let disk = self.myself.upgrade().expect("a disk that is called is alive");
         // From here on the handle closes itself, whatever comes.

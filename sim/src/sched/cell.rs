@@ -26,7 +26,8 @@ impl<T> StateCell<T> {
 
     /// Borrows the value unless it is lent.
     pub(super) fn try_borrow(&self) -> Option<Lent<'_, T>> {
-        (!self.lent.replace(true)).then_some(Lent { cell: self })
+        // Not `then_some`: a `Lent` that is made gives the value back when it is dropped.
+        if self.lent.replace(true) { None } else { Some(Lent { cell: self }) }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut T {
@@ -70,5 +71,22 @@ impl<T> Drop for Lent<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.cell.lent.set(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_lent_is_lent_to_nobody_else() {
+        let cell = StateCell::new(1);
+        let first = cell.try_borrow();
+        assert!(first.is_some());
+        assert!(cell.try_borrow().is_none());
+        assert!(cell.try_borrow().is_none(), "the refusal above gave it back");
+        drop(first);
+        *cell.borrow() += 1;
+        assert_eq!(*cell.borrow(), 2);
     }
 }

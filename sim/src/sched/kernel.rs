@@ -11,24 +11,26 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use corosensei::stack::Stack as _;
-use corosensei::{Coroutine, CoroutineResult, Yielder};
 use falconry_seam::hook::{self, LockMode, Place, Point, PowerOff, TaskEnd, TaskId, Wake};
 
 use super::cell::{Lent, StateCell};
-use super::stack::PooledStack;
+use super::fiber::{Fiber, Never};
+use super::stack::{GUARD_BYTES, PooledStack};
 use super::state::{Phase, State};
+use super::switch::{Context, switch};
 use super::task::{Named, PanicNote, Task, Wait};
 use super::{VerdictKind, overflow, panics};
 use crate::choice::{Choices, Label};
 use crate::fault::Fault;
 use crate::power::{Death, Plan};
-use crate::trace::What;
+use crate::trace::{TaskExit, What};
 
-/// How a coroutine came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    Body(TaskEnd),
+/// Why the OS thread's own stack got the word back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Back {
+    /// The running task ended or was suspended, and nobody else is to run.
+    #[default]
+    Nobody,
     /// Its stack overflowed; its frames are still on it.
     Overflow,
 }
@@ -41,12 +43,11 @@ pub(super) enum Command {
     Throw,
 }
 
-pub(super) type Fiber = Coroutine<(), (), Ended, PooledStack>;
-
-/// A coroutine with the low end of its stack's guard.
-pub(super) struct Slot {
-    pub(super) fiber: Fiber,
-    pub(super) guard_low: usize,
+/// The switch that a task with an overflowed stack is made to call: from the high end of its stack.
+pub(super) struct Rescue {
+    pub(super) top: usize,
+    pub(super) save: *mut Context,
+    pub(super) to: Context,
 }
 
 /// Tells the boots of this process apart, so that an object of one is unknown to the next. It decides
@@ -56,10 +57,13 @@ static EPOCHS: AtomicU32 = AtomicU32::new(1);
 /// A machine's core.
 pub(crate) struct Kernel {
     pub(super) state: StateCell<State>,
-    pub(super) fibers: StateCell<Vec<Option<Box<Slot>>>>,
-    yielder: Cell<*const Yielder<(), ()>>,
-    /// Whom a task that gives way named.
-    next: Cell<Option<TaskId>>,
+    /// The OS thread's own stack, while a task runs.
+    root: Cell<Context>,
+    back: Cell<Back>,
+    /// Low end of the running task's guard, and the high end of its stack; 0 while none runs.
+    stack_of_running: Cell<(usize, usize)>,
+    /// The context of a task whose stack overflowed: never gone on with.
+    lost: Cell<Context>,
     pub(super) command: Cell<Command>,
     pub(crate) plan: Cell<Plan>,
     /// Whether any task panicked since the boot, so that `thread::panicking` is worth asking.
@@ -92,9 +96,8 @@ impl Kernel {
     }
 
     /// Keeps the memory for the next machine on this OS thread.
-    pub(crate) fn give_back(mut self: Box<Self>) {
-        let lost = self.broken.get() || self.fibers.get_mut().iter().any(Option::is_some);
-        if !lost {
+    pub(crate) fn give_back(self: Box<Self>) {
+        if !self.broken.get() {
             self.stack_bytes_max.set(0);
             let _ = SPARE.try_with(|spare| spare.set(Some(self)));
         }
@@ -105,9 +108,10 @@ impl Kernel {
         overflow::install();
         Kernel {
             state: StateCell::new(State::new(choices, keep_trace)),
-            fibers: StateCell::new(Vec::new()),
-            yielder: Cell::new(ptr::null()),
-            next: Cell::new(None),
+            root: Cell::new(0),
+            back: Cell::new(Back::Nobody),
+            stack_of_running: Cell::new((0, 0)),
+            lost: Cell::new(0),
             command: Cell::new(Command::GoOn),
             plan: Cell::new(Plan::default()),
             panic_seen: Cell::new(false),
@@ -152,7 +156,6 @@ impl Kernel {
             *returned = end.ok();
             how
         };
-        self.next.set(None);
         let _current = Current::enter(self);
         let spawned = self.start_task(Some("main"), self.stack_bytes.get(), body);
         let main_task =
@@ -164,29 +167,13 @@ impl Kernel {
     }
 
     fn run_tasks(&self) {
-        let mut next = {
-            let mut state = self.borrow();
-            state.ready.clear();
-            state.turn_to(0);
-            Some(0)
-        };
-        while let Some(task) = next {
-            self.resume(task);
-            next = self.next.take();
-            if next.is_none() {
-                next = self.next_after_end();
-            }
-        }
+        self.borrow().ready.clear();
+        self.resume(0);
         self.end_tasks();
-        overflow::unwatch();
     }
 
-    /// Who comes next when a task gave way without naming another: it ended, or the power went.
-    fn next_after_end(&self) -> Option<TaskId> {
-        if self.broken.get() {
-            return None;
-        }
-        let mut state = self.borrow();
+    /// Who comes next when a task ended; `None` when the boot is over.
+    fn next_after_end(&self, state: &mut State) -> Option<TaskId> {
         if state.phase != Phase::On {
             return None;
         }
@@ -195,7 +182,7 @@ impl Kernel {
             state.death = Some(Death::Exit);
             return None;
         }
-        self.pick_waiting(&mut state)
+        self.pick_waiting(state)
     }
 
     /// Who runs although the running task cannot: chosen among those who can, or whoever a timer
@@ -208,78 +195,87 @@ impl Kernel {
             return None;
         }
         let index = state.choose_next(Point::Thread, false).expect("somebody must run");
-        let next = state.ready.swap_remove(index);
-        state.turn_to(next);
-        Some(next)
+        Some(state.ready.swap_remove(index))
     }
 
-    /// Resumes the task whose turn it is from the OS thread's own stack, until it gives way or ends.
+    /// From the OS thread's own stack: lets `task` run, and whoever gets the turn from it, until nobody
+    /// is to run.
     pub(super) fn resume(&self, task: TaskId) {
-        crate::progress::runs(task);
-        let slot: *mut Slot = match &mut self.fibers.borrow()[task as usize] {
-            Some(slot) => &raw mut **slot,
-            None => panic!("task {task} has no coroutine to resume"),
+        let to = {
+            let mut state = self.borrow();
+            state.turn_to(task);
+            self.enter(&mut state)
         };
-        overflow::watch(slot);
-        // SAFETY: the slot is in a box of its own, which nobody takes out of the table, or looks into,
-        // while its coroutine runs; tasks that are spawned meanwhile only move the box's pointer.
-        let result = unsafe { (*slot).fiber.resume(()) };
-        if let CoroutineResult::Return(ended) = result {
-            overflow::unwatch();
-            let slot = self.fibers.borrow()[task as usize].take();
-            let fiber = slot.expect("it was there when it was resumed").fiber;
-            match ended {
-                Ended::Body(end) => self.task_ended(task, end, fiber),
-                Ended::Overflow => self.task_overflowed(task, fiber),
-            }
+        // SAFETY: the task is suspended: whoever can be resumed is. `root` lies in the kernel, which
+        // outlives this call.
+        unsafe { switch(self.root.as_ptr(), to) };
+        self.stack_of_running.set((0, 0));
+        if self.back.take() == Back::Overflow {
+            self.task_overflowed();
         }
     }
 
-    fn task_ended(&self, task: TaskId, end: TaskEnd, fiber: Fiber) {
-        let stack = fiber.into_stack();
-        if self.measure_stacks.get() {
-            self.stack_bytes_max.set(self.stack_bytes_max.get().max(stack.used()));
+    /// The turn has come to a task: where it goes on.
+    #[inline]
+    fn enter(&self, state: &mut State) -> Context {
+        crate::progress::runs(state.current);
+        let fiber = state.me().fiber.as_ref().expect("only a task that has not ended is resumed");
+        self.stack_of_running.set((fiber.guard().start, fiber.top()));
+        fiber.context
+    }
+
+    /// How the running task leaves its stack, if `address` lies in its guard; the OS thread's own
+    /// stack is told that it overflowed.
+    pub(super) fn rescue(&self, address: usize) -> Option<Rescue> {
+        let (low, top) = self.stack_of_running.get();
+        if low == 0 || !(low..low + GUARD_BYTES).contains(&address) {
+            return None;
         }
-        stack.give_back();
-        let mut state = self.borrow();
+        self.back.set(Back::Overflow);
+        Some(Rescue { top, save: self.lost.as_ptr(), to: self.root.get() })
+    }
+
+    /// The running task has ended: its joiners can go on, its panic ends the run.
+    fn note_end(&self, state: &mut State, end: TaskEnd) {
         let how = match end {
-            TaskEnd::Returned => "returned",
-            TaskEnd::Panicked => "panicked",
-            TaskEnd::PowerOff => "power_off",
+            TaskEnd::Returned => TaskExit::Returned,
+            TaskEnd::Panicked => TaskExit::Panicked,
+            TaskEnd::PowerOff => TaskExit::PowerOff,
         };
-        state.trace.event(None, What::Exit { how: how.into() });
-        state.tasks[task as usize].wait = Wait::Ended;
-        for joiner in std::mem::take(&mut state.tasks[task as usize].joiners) {
+        state.trace.event(None, What::Exit { how });
+        state.me().wait = Wait::Ended;
+        let me = state.me();
+        let joiners = (me.joiner.take().into_iter()).chain(std::mem::take(&mut me.more_joiners));
+        for joiner in joiners {
             state.wake(joiner, Wake::Notified);
         }
         if end == TaskEnd::Panicked && state.phase == Phase::On {
-            let note = state.tasks[task as usize].panic.take().map(|note| *note);
+            let note = state.me().panic.take().map(|note| *note);
             let note = note.or_else(|| self.panic_aside.take()).unwrap_or_default();
             let ours = note.place.starts_with("sim/src/") || note.place.contains("falconry-sim-");
             let kind = if ours { VerdictKind::Harness } else { VerdictKind::Panic };
             state.convict(kind, note.message, note.place);
-            self.die(&mut state, Death::Exit);
+            self.die(state, Death::Exit);
         }
     }
 
     /// The task's frames are lost, with whatever they held: nobody may run on this machine again.
-    fn task_overflowed(&self, task: TaskId, fiber: Fiber) {
-        std::mem::forget(fiber);
+    fn task_overflowed(&self) {
         self.broken.set(true);
-        // SAFETY: the borrower, if there was one, is the coroutine that overflowed, which was
-        // forgotten just now.
+        // SAFETY: the borrower, if there was one, is the task that overflowed, which never runs again.
         unsafe { self.state.take_back() };
         let mut state = self.borrow();
+        let task = state.current;
+        std::mem::forget(state.me().fiber.take());
         state.tasks[task as usize].wait = Wait::Ended;
         let named = Named(task, &state.tasks[task as usize]).to_string();
         let message =
             format!("{named} ran out of its stack of {} KiB", self.stack_bytes.get() / 1024);
-        state.current = task;
         state.convict(VerdictKind::StackOverflow, message, String::new());
         self.die(&mut state, Death::Exit);
     }
 
-    /// Makes a coroutine for `body` and lets it be chosen.
+    /// Makes a task for `body` and lets it be chosen.
     pub(super) fn start_task<'a>(
         &self,
         name: Option<&str>,
@@ -287,40 +283,85 @@ impl Kernel {
         body: impl FnOnce() -> TaskEnd + 'a,
     ) -> io::Result<TaskId> {
         let mut stack = PooledStack::take(stack_bytes)?;
-        let guard_low = stack.limit().get();
         if self.measure_stacks.get() {
             stack.paint();
         }
         let kernel = ptr::from_ref(self);
-        let coroutine = move |yielder: &Yielder<(), ()>, ()| {
-            // SAFETY: the kernel resumes this coroutine, so it is alive whenever this runs.
-            let kernel = unsafe { &*kernel };
-            kernel.yielder.set(yielder);
-            let end = body();
-            kernel.drop_locals();
-            Ended::Body(end)
-        };
-        // SAFETY: `run` returns only when every coroutine has ended or was forgotten for good, in
-        // which case none of its borrows is used again.
-        let fiber = unsafe { Fiber::with_stack_unchecked(stack, coroutine) };
-        let mut fibers = self.fibers.borrow();
+        // SAFETY: the kernel lets this run, so it is alive whenever it does. `run` returns only when
+        // every task has ended or never goes on again, so none of its borrows is used later.
+        let fiber = unsafe { Fiber::new(stack, move || (*kernel).live(body)) };
         let mut state = self.borrow();
         let id = state.tasks.len() as TaskId;
-        fibers.truncate(id as usize);
-        fibers.push(Some(Box::new(Slot { fiber, guard_low })));
-        state.tasks.push(Task::new(name));
+        state.tasks.push(Task::new(name, fiber));
         state.ready.push(id);
         let name = name.unwrap_or("").to_string();
         state.trace.event(None, What::Spawn { child: id, name });
         Ok(id)
     }
 
-    /// Gives the OS thread's stack the word; returns when this task is resumed.
+    /// A task's whole life, on its own stack.
+    fn live(&self, body: impl FnOnce() -> TaskEnd) -> Never {
+        let end = body();
+        self.drop_locals();
+        let mut state = self.borrow();
+        self.note_end(&mut state, end);
+        let fiber = state.me().fiber.take().expect("it runs until now");
+        let to = match self.next_after_end(&mut state) {
+            Some(next) => {
+                state.turn_to(next);
+                self.enter(&mut state)
+            }
+            None => self.root.get(),
+        };
+        drop(state);
+        let stack = fiber.into_stack();
+        if self.measure_stacks.get() {
+            self.stack_bytes_max.set(self.stack_bytes_max.get().max(stack.used()));
+        }
+        // This still runs on it; but nobody takes a stack from the pool before the switch.
+        stack.give_back();
+        // SAFETY: as in `switch_to` and `give_back_the_word`; nobody goes on with what is saved here.
+        unsafe { switch(self.lost.as_ptr(), to) };
+        unreachable!("a task that has ended was resumed");
+    }
+
+    /// Suspends the running task in favour of the OS thread's own stack; returns when it is resumed.
     pub(super) fn suspend(&self) {
-        let yielder = self.yielder.get();
-        // SAFETY: it is the running coroutine's, which cannot end before this returns.
-        unsafe { (*yielder).suspend(()) };
-        self.yielder.set(yielder);
+        self.give_back_the_word();
+        self.obey();
+    }
+
+    fn give_back_the_word(&self) {
+        let save = self.save(&mut self.borrow());
+        // SAFETY: the OS thread's own stack waits in `resume`. The task's entry in the table is written
+        // before anything else can run that moves it.
+        unsafe { switch(save, self.root.get()) };
+    }
+
+    /// Gives the turn to `next`, straight to its stack; returns when the running task has the turn
+    /// again.
+    #[inline]
+    fn switch_to(&self, mut state: Lent<'_, State>, next: TaskId) {
+        let save = self.save(&mut state);
+        state.turn_to(next);
+        let to = self.enter(&mut state);
+        drop(state);
+        // SAFETY: whoever is ready, or woken, is suspended. The task's entry in the table is written
+        // before anything else can run that moves it.
+        unsafe { switch(save, to) };
+        self.obey();
+    }
+
+    /// Where the running task's context goes.
+    #[inline]
+    fn save(&self, state: &mut State) -> *mut Context {
+        let fiber = state.me().fiber.as_mut().expect("a task that runs has not ended");
+        &raw mut fiber.context
+    }
+
+    /// What a task does first when it goes on.
+    #[inline]
+    fn obey(&self) {
         if self.command.get() == Command::Throw {
             self.command.set(Command::GoOn);
             self.throw();
@@ -349,49 +390,51 @@ impl Kernel {
             drop(state);
             return self.alarm();
         }
-        if state.ready.is_empty() || self.must_not_preempt() {
+        if state.ready.is_empty() || self.must_not_preempt(&mut state) {
             return;
         }
         if let Some(index) = state.choose_next(point, true) {
             let current = state.current;
             let next = std::mem::replace(&mut state.ready[index], current);
-            state.trace.event(None, What::Preempt { to: next });
-            state.turn_to(next);
-            drop(state);
-            self.next.set(Some(next));
-            self.suspend();
+            state.trace.preempt(next);
+            self.switch_to(state, next);
         }
     }
 
     /// A task that panics goes on until its panic is caught, unless it must wait for a lock.
     #[inline]
-    fn must_not_preempt(&self) -> bool {
-        self.panic_seen.get() && std::thread::panicking()
+    fn must_not_preempt(&self, state: &mut State) -> bool {
+        self.panic_seen.get() && {
+            let panicking = std::thread::panicking();
+            state.me().panic_is_over |= !panicking;
+            panicking
+        }
     }
 
     /// The running task waits. Returns why it was woken.
-    pub(super) fn wait_in(
-        &self,
-        mut state: Lent<'_, State>,
+    pub(super) fn wait_in<'a>(
+        &'a self,
+        mut state: Lent<'a, State>,
         wait: Wait,
         place: Option<Place>,
         deadline_ns: Option<u64>,
     ) -> Wake {
+        let unwinding = self.panic_seen.get() && state.is_unwinding();
         state.begin_wait(wait, place, deadline_ns);
-        if state.phase == Phase::On {
-            let current = state.current;
-            match self.pick_waiting(&mut state) {
-                Some(next) if next == current => return state.me().wake,
-                next => self.next.set(next),
+        state.me().unwinding = unwinding;
+        let next = if state.phase == Phase::On { self.pick_waiting(&mut state) } else { None };
+        match next {
+            Some(next) if next == state.current => {}
+            Some(next) => {
+                self.switch_to(state, next);
+                state = self.borrow();
+            }
+            None => {
+                drop(state);
+                self.suspend();
+                state = self.borrow();
             }
         }
-        drop(state);
-        let unwinding = self.panic_seen.get() && self.is_unwinding();
-        if unwinding {
-            self.borrow().me().unwinding = true;
-        }
-        self.suspend();
-        let mut state = self.borrow();
         state.me().unwinding = false;
         state.me().wake
     }
@@ -402,7 +445,8 @@ impl Kernel {
             let mut state = self.borrow();
             let number = self.number(&mut state, object);
             let current = state.current;
-            if state.objects.get(number).take(mode, current, place) {
+            let passes = mode == LockMode::Exclusive || !state.lets_writer_pass(number);
+            if passes && state.objects.get(number).take(mode, current, place) {
                 return;
             }
             state.objects.get(number).waiters.push(current);
@@ -448,7 +492,6 @@ impl Kernel {
         if state.phase == Phase::On {
             state.phase = Phase::Drain;
             state.death = Some(death);
-            self.next.set(None);
         }
     }
 
@@ -460,7 +503,10 @@ impl Kernel {
             Some(mut state) if !state.tasks.is_empty() => {
                 let me = state.me();
                 let aborts = me.foreign > 0 || me.thrown > 0;
-                me.panic.get_or_insert_with(|| Box::new(note));
+                if me.panic.is_none() || me.panic_is_over {
+                    me.panic = Some(Box::new(note));
+                    me.panic_is_over = false;
+                }
                 aborts
             }
             _ => {
@@ -472,11 +518,11 @@ impl Kernel {
 
     pub(super) fn weak_fails(&self) -> bool {
         let mut state = self.borrow();
-        let State { choices, faults, phase, .. } = &mut *state;
+        let State { choices, faults, trace, phase, .. } = &mut *state;
         let fails =
             *phase == Phase::On && faults.comes(choices, Label::SCHED_WEAK, Fault::WeakCasFail);
         if fails {
-            faults.deliver(Fault::WeakCasFail);
+            faults.deliver_in(trace, Fault::WeakCasFail, 0);
         }
         fails
     }
@@ -500,16 +546,11 @@ pub(super) fn how_ended<R>(end: &std::thread::Result<R>) -> TaskEnd {
     }
 }
 
-impl Drop for Kernel {
-    fn drop(&mut self) {
-        // Only after a panic of the machine itself are there any: unwinding them could abort.
-        self.fibers.get_mut().drain(..).flatten().for_each(std::mem::forget);
-    }
-}
-
 /// The kernel that runs on this OS thread, if any. Good until its `run` returns.
 pub(crate) fn current() -> Option<&'static Kernel> {
-    hook::current()?;
+    if !hook::is_simulated() {
+        return None;
+    }
     let kernel = panics::watched();
     // SAFETY: `Current` keeps the pointer as long as the kernel runs, on this OS thread alone.
     unsafe { kernel.as_ref() }

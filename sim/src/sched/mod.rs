@@ -1,10 +1,10 @@
-//! The scheduler: tasks as stackful coroutines on one OS thread, in virtual time.
+//! The scheduler: tasks with stacks of their own on one OS thread, in virtual time.
 //!
 //! # Method
 //!
-//! Each task is a coroutine with a stack of its own. A call of the seam is a scheduling point: the
-//! decision who runs next is taken on the running task's stack, and stacks are switched only when
-//! another task was picked. When nobody can run, time jumps to the next timer; when there is none
+//! Each task has a stack of its own. A call of the seam is a scheduling point: the decision who runs
+//! next is taken on the running task's stack, and stacks are switched only when another task was
+//! picked: straight to that task's. When nobody can run, time jumps to the next timer; when there is none
 //! either, that is a deadlock. A bound on steps turns a livelock into a verdict.
 //!
 //! # Invariant
@@ -13,6 +13,7 @@
 //! held while stacks are switched.
 
 mod cell;
+mod fiber;
 pub(crate) mod kernel;
 mod object;
 mod off;
@@ -23,6 +24,7 @@ pub(crate) mod sites;
 mod stack;
 pub(crate) mod state;
 mod strategy;
+mod switch;
 mod task;
 mod timer;
 

@@ -128,20 +128,17 @@ impl Kernel {
     }
 
     fn abandon(&self) {
-        let mut fibers = self.fibers.borrow();
         let mut state = self.borrow();
-        let left = fibers.iter().flatten().count();
+        let left = state.tasks.iter().filter(|task| task.fiber.is_some()).count();
         if left > 0 {
             let waits: Vec<String> =
                 state.waits().iter().map(|(task, wait)| format!("{task} {wait}")).collect();
             let (lane, text) = ("machine".into(), format!("abandoned: {}", waits.join("; ")));
             state.trace.event(None, What::Note { lane, text });
         }
-        for slot in fibers.drain(..).flatten() {
-            // Its frames may refer to anything, so nothing of it is ever freed.
-            std::mem::forget(slot);
-            state.abandoned += 1;
-        }
+        // Their frames may refer to anything: dropping a fiber frees nothing of it.
+        state.tasks.iter_mut().for_each(|task| task.fiber = None);
+        state.abandoned += left as u64;
     }
 
     /// A call of the seam that was made after the power went.
@@ -183,16 +180,21 @@ impl Kernel {
     /// Whether the running task is unwinding, as far as that can be told while others may be
     /// suspended in the middle of it.
     pub(crate) fn is_unwinding(&self) -> bool {
+        self.borrow().is_unwinding()
+    }
+}
+
+impl State {
+    pub(super) fn is_unwinding(&mut self) -> bool {
         if !std::thread::panicking() {
             return false;
         }
-        let mut state = self.borrow();
-        let me = state.me();
-        if me.thrown > 0 || me.panic.is_some() {
+        let me = self.me();
+        if me.thrown > 0 || (me.panic.is_some() && !me.panic_is_over) {
             return true;
         }
-        let current = state.current as usize;
-        let others = state.tasks.iter().enumerate();
+        let current = self.current as usize;
+        let others = self.tasks.iter().enumerate();
         !others
             .filter(|(id, task)| *id != current && !task.has_ended())
             .any(|(_, task)| task.unwinding)

@@ -3,50 +3,28 @@
 //! # Method
 //!
 //! A handler for SIGSEGV and SIGBUS, installed once, runs on the OS thread's alternate stack (std
-//! gives one to every thread that it starts). If the address lies in the guard of the running
-//! coroutine, the coroutine is made to return `Ended::Overflow`; its frames are left as they are. Any
-//! other address goes to the handler that was there before.
+//! gives one to every thread that it starts). If the address lies in the guard of the running task,
+//! the task is made to switch to the OS thread's own stack, as if it had called [`switch`] itself; its
+//! frames are lost. Any other address goes to the handler that was there before.
 
 #![expect(
     clippy::disallowed_types,
     reason = "the process has one of it, for all machines: taken outside of any machine"
 )]
 
-use std::cell::Cell;
 use std::ptr;
 use std::sync::Once;
 
-use corosensei::trap::TrapHandlerRegs;
+use super::kernel::Rescue;
+use super::panics;
+use super::switch::switch;
 
-use super::kernel::{Ended, Slot};
-use super::stack::GUARD_BYTES;
-
-thread_local! {
-    static RUNNING: Cell<*const Slot> = const { Cell::new(ptr::null()) };
-}
-
-/// Says which coroutine runs now; its overflow makes it return `Ended::Overflow`.
-#[inline]
-pub(super) fn watch(slot: *const Slot) {
-    RUNNING.set(slot);
-}
-
-/// No coroutine runs any more.
-pub(super) fn unwatch() {
-    RUNNING.set(ptr::null());
-}
-
-/// The registers with which the running coroutine returns, if `address` lies in its guard.
-fn overflowed(address: usize) -> Option<TrapHandlerRegs> {
-    // SAFETY: the slot stays where it is while its coroutine runs, and the fields that are read here
-    // do not change meanwhile.
-    let slot = unsafe { RUNNING.get().as_ref() }?;
-    let guard = slot.guard_low..slot.guard_low + GUARD_BYTES;
-    if !guard.contains(&address) {
-        return None;
-    }
-    // SAFETY: the coroutine runs on this OS thread and has trapped; its frames are not entered again.
-    Some(unsafe { slot.fiber.trap_handler().setup_trap_handler(|| Ended::Overflow) })
+/// How the running task leaves its stack, if `address` lies in its guard.
+fn overflowed(address: usize) -> Option<Rescue> {
+    // SAFETY: the kernel takes the pointer back before it goes; only cells are read, of which nobody
+    // is in the middle of a change: the task that runs on this OS thread has trapped elsewhere.
+    let kernel = unsafe { panics::watched().as_ref() }?;
+    kernel.rescue(address)
 }
 
 /// Installs the handler; later calls do nothing.
@@ -77,9 +55,9 @@ static PREVIOUS_BUS: std::sync::OnceLock<Previous> = std::sync::OnceLock::new();
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO.
     let address = unsafe { (*info).si_addr() } as usize;
-    if let Some(regs) = overflowed(address) {
+    if let Some(rescue) = overflowed(address) {
         // SAFETY: the kernel passes a valid context, which it restores when the handler returns.
-        unsafe { set_regs(&mut *context.cast::<libc::ucontext_t>(), &regs) };
+        unsafe { call_switch(&mut *context.cast::<libc::ucontext_t>(), &rescue) };
         return;
     }
     hand_on(signal, info, context);
@@ -107,22 +85,20 @@ fn hand_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
 }
 
 #[cfg(target_arch = "x86_64")]
-fn set_regs(context: &mut libc::ucontext_t, regs: &TrapHandlerRegs) {
+fn call_switch(context: &mut libc::ucontext_t, rescue: &Rescue) {
     let registers = &mut context.uc_mcontext.gregs;
-    registers[libc::REG_RIP as usize] = regs.rip as i64;
-    registers[libc::REG_RSP as usize] = regs.rsp as i64;
-    registers[libc::REG_RBP as usize] = regs.rbp as i64;
-    registers[libc::REG_RDI as usize] = regs.rdi as i64;
-    registers[libc::REG_RSI as usize] = regs.rsi as i64;
+    registers[libc::REG_RIP as usize] = switch as *const () as i64;
+    // As after a call, which would have pushed a return address.
+    registers[libc::REG_RSP as usize] = (rescue.top - size_of::<usize>()) as i64;
+    registers[libc::REG_RDI as usize] = rescue.save as i64;
+    registers[libc::REG_RSI as usize] = rescue.to as i64;
 }
 
 #[cfg(target_arch = "aarch64")]
-fn set_regs(context: &mut libc::ucontext_t, regs: &TrapHandlerRegs) {
+fn call_switch(context: &mut libc::ucontext_t, rescue: &Rescue) {
     let registers = &mut context.uc_mcontext;
-    registers.pc = regs.pc;
-    registers.sp = regs.sp;
-    registers.regs[0] = regs.x0;
-    registers.regs[1] = regs.x1;
-    registers.regs[29] = regs.x29;
-    registers.regs[30] = regs.lr;
+    registers.pc = switch as *const () as u64;
+    registers.sp = rescue.top as u64;
+    registers.regs[0] = rescue.save as u64;
+    registers.regs[1] = rescue.to as u64;
 }

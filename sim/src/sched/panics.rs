@@ -37,7 +37,7 @@ pub(super) fn install() {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let kernel = KERNEL.get();
-            if hook::current().is_none() || kernel.is_null() {
+            if !hook::is_simulated() || kernel.is_null() {
                 return previous(info);
             }
             // SAFETY: the kernel takes the pointer back before it goes, and it never leaves this OS

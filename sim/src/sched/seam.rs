@@ -85,7 +85,11 @@ impl Machine for Kernel {
         let mut state = self.borrow();
         let Some(number) = state.objects.known(object.get()) else { return };
         for _ in 0..count {
-            let Some(waiter) = state.objects.get(number).waiters.first().copied() else { return };
+            let chosen = match count {
+                1 => state.choose_waiter(number),
+                _ => state.objects.get(number).waiters.first().copied(),
+            };
+            let Some(waiter) = chosen else { return };
             state.wake(waiter, Wake::Notified);
         }
     }
@@ -114,8 +118,7 @@ impl Machine for Kernel {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
             if faults.comes(choices, Label::SCHED_SPAWN, Fault::SpawnFail) {
-                faults.deliver(Fault::SpawnFail);
-                trace.event(None, fault_event(Fault::SpawnFail));
+                faults.deliver_in(trace, Fault::SpawnFail, 0);
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
         }
@@ -132,7 +135,7 @@ impl Machine for Kernel {
                 return;
             }
             let current = state.current;
-            state.tasks[task as usize].joiners.push(current);
+            state.tasks[task as usize].add_joiner(current);
             self.wait_in(state, Wait::Join { task }, Some(place), None);
         }
     }
@@ -284,11 +287,17 @@ impl Machine for Kernel {
         let mut state = self.borrow();
         let mut woken = 0;
         while woken < count {
-            let Some(index) = state.futexes.iter().position(|(word, _)| *word == address) else {
-                break;
+            let here = |(word, waiter): &(usize, u32)| (*word == address).then_some(*waiter);
+            let waiters = state.futexes.iter().filter_map(here).count() as u64;
+            let index = match waiters {
+                0 => break,
+                _ if count == 1 && waiters > 1 => {
+                    state.choices.choose(Label::SCHED_NOTIFY, waiters)
+                }
+                _ => 0,
             };
-            let (_, waiter) = state.futexes[index];
-            state.wake(waiter, Wake::Notified);
+            let chosen = state.futexes.iter().filter_map(here).nth(index as usize);
+            state.wake(chosen.expect("it was counted"), Wake::Notified);
             woken += 1;
         }
         woken
@@ -313,8 +322,7 @@ impl Kernel {
         let spurious = *phase == Phase::On
             && faults.comes(choices, Label::SCHED_SPURIOUS, Fault::SpuriousWake);
         if spurious {
-            faults.deliver(Fault::SpuriousWake);
-            trace.event(None, fault_event(Fault::SpuriousWake));
+            faults.deliver_in(trace, Fault::SpuriousWake, 0);
         }
         spurious
     }
@@ -398,8 +406,4 @@ impl Kernel {
         }
         self.give_up();
     }
-}
-
-fn fault_event(fault: Fault) -> What {
-    What::Fault { fault, file: 0, offset: 0, len: 0 }
 }

@@ -1,9 +1,9 @@
-//! Stacks of coroutines: mapped once, with a guard, and used again.
+//! Stacks of tasks: mapped once, with a guard, and used again.
 //!
 //! # Method
 //!
-//! A stack is mapped with a guard of [`GUARD_BYTES`] below it and goes back to a pool when its
-//! coroutine has ended. The pool of this OS thread comes first; when the thread ends, what it pooled
+//! A stack is mapped with a guard of [`GUARD_BYTES`] below it and goes back to a pool when its task
+//! has ended. The pool of this OS thread comes first; when the thread ends, what it pooled
 //! goes to the pool of the process, so that a run on a fresh OS thread maps nothing either.
 
 #![expect(
@@ -13,10 +13,9 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::num::NonZeroUsize;
+use std::mem::ManuallyDrop;
 use std::sync::Mutex;
 
-use corosensei::stack::{Stack, StackPointer};
 use falconry_seam::hook;
 
 /// Bytes below a stack that cannot be touched. A frame of C may jump over one page.
@@ -29,7 +28,7 @@ const POOL_MAX: usize = 64;
 /// A mapped stack with its guard.
 #[derive(Debug)]
 pub(super) struct PooledStack {
-    base: NonZeroUsize,
+    top: usize,
     bytes: usize,
 }
 
@@ -54,10 +53,12 @@ impl PooledStack {
         })
     }
 
-    /// Gives the stack to the pool of this OS thread.
+    /// Gives the stack to the pool of this OS thread. It stays mapped in any case, so that its task may
+    /// do this last.
     pub(super) fn give_back(self) {
-        let mut stack = Some(self);
-        let _ = LOCAL.try_with(|pool| pool.borrow_mut().0.extend(stack.take()));
+        let stack = ManuallyDrop::new(self);
+        let PooledStack { top, bytes } = *stack;
+        let _ = LOCAL.try_with(|pool| pool.borrow_mut().0.push(PooledStack { top, bytes }));
     }
 
     fn map(bytes: usize) -> io::Result<Self> {
@@ -73,15 +74,14 @@ impl PooledStack {
         let result = unsafe {
             libc::mprotect(usable as *mut libc::c_void, bytes, libc::PROT_READ | libc::PROT_WRITE)
         };
-        let base = NonZeroUsize::new(usable + bytes).expect("a mapping does not end at address 0");
-        let stack = PooledStack { base, bytes };
+        let stack = PooledStack { top: usable + bytes, bytes };
         if result == 0 { Ok(stack) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Fills the unused stack with a pattern, so that [`PooledStack::used`] can tell how deep a
-    /// coroutine went. Only before the coroutine is made.
+    /// task went. Only before the task is made.
     pub(super) fn paint(&mut self) {
-        // SAFETY: the stack is mapped, exclusively ours, and no coroutine lives on it yet.
+        // SAFETY: the stack is mapped, exclusively ours, and no task lives on it yet.
         let words = unsafe {
             std::slice::from_raw_parts_mut(self.low() as *mut u64, self.bytes / size_of::<u64>())
         };
@@ -90,7 +90,7 @@ impl PooledStack {
 
     /// Bytes from the top of the stack down to the deepest word that no longer has the pattern.
     pub(super) fn used(&self) -> usize {
-        // SAFETY: the stack is mapped and its coroutine has ended, so nobody writes to it.
+        // SAFETY: the stack is mapped and its task has ended, so nobody writes to it.
         let words = unsafe {
             std::slice::from_raw_parts(self.low() as *const u64, self.bytes / size_of::<u64>())
         };
@@ -98,28 +98,28 @@ impl PooledStack {
         self.bytes - untouched * size_of::<u64>()
     }
 
+    /// The high end, where the first frame goes; a multiple of the size of a page.
+    #[inline]
+    pub(super) fn top(&self) -> usize {
+        self.top
+    }
+
+    /// The low end of the guard.
+    #[inline]
+    pub(super) fn guard_low(&self) -> usize {
+        self.low() - GUARD_BYTES
+    }
+
+    #[inline]
     fn low(&self) -> usize {
-        self.base.get() - self.bytes
-    }
-}
-
-// SAFETY: `base` is page-aligned, the range down to `limit` is mapped with a guard at its lower end,
-// and stays so until the value is dropped.
-unsafe impl Stack for PooledStack {
-    fn base(&self) -> StackPointer {
-        self.base
-    }
-
-    fn limit(&self) -> StackPointer {
-        let limit = self.base.get() - self.bytes - GUARD_BYTES;
-        NonZeroUsize::new(limit).expect("a mapping does not start at address 0")
+        self.top - self.bytes
     }
 }
 
 impl Drop for PooledStack {
     fn drop(&mut self) {
-        let low = (self.low() - GUARD_BYTES) as *mut libc::c_void;
-        // SAFETY: this is the whole mapping made in `map`, and no coroutine lives on it any more.
+        let low = self.guard_low() as *mut libc::c_void;
+        // SAFETY: this is the whole mapping made in `map`, and no task lives on it any more.
         unsafe { libc::munmap(low, self.bytes + GUARD_BYTES) };
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use falconry_seam::hook::{Place, Point, TaskId, Wake};
+use falconry_seam::hook::{LockMode, Place, Point, TaskId, Wake};
 
 use super::object::Objects;
 use super::strategy::{Strategy, StrategyKind, Turn};
@@ -63,15 +63,16 @@ pub(crate) struct State {
     pub(super) timers: Timers,
     pub(super) futexes: Vec<(usize, TaskId)>,
     pub(super) local_count: u32,
-    pub(super) strategy: Box<dyn Strategy>,
+    pub(super) strategy: Strategy,
     pub(super) strategy_kind: StrategyKind,
-    is_exhaustive: bool,
     /// Mean accesses of atomics and cells from one scheduling point to the next: 1, 64, or 0 for
     /// never.
     pub(super) atomic_gap: u64,
     pub(super) gap_left: u64,
     /// A task that gets no turn until this step.
     pub(super) starved: Option<(TaskId, u64)>,
+    /// Whether it was passed over since.
+    starves: bool,
     /// The next step at which something other than a switch is due.
     pub(super) alarm_step: u64,
     pub(super) abandoned: u64,
@@ -102,23 +103,33 @@ impl State {
             local_count: 0,
             strategy: StrategyKind::Replay.start(),
             strategy_kind: StrategyKind::Replay,
-            is_exhaustive: false,
             atomic_gap: 0,
             gap_left: GAP_MAX,
             starved: None,
+            starves: false,
             alarm_step: 0,
             abandoned: 0,
         }
     }
 
-    /// As new, with the memory of its tables kept.
+    /// As new, with the memory of its tables kept; what [`State::begin`] sets anew is left.
     pub(super) fn reset(&mut self, choices: Choices, keep_trace: bool) {
-        let old = std::mem::replace(self, State::new(choices, keep_trace));
-        self.tasks = old.tasks;
-        self.ready = old.ready;
-        self.objects = old.objects;
-        self.timers = old.timers;
-        self.futexes = old.futexes;
+        self.choices = choices;
+        self.faults = Faults::none();
+        self.trace = Trace::new(keep_trace);
+        self.power = PowerPlan::default();
+        self.ending = Ending::default();
+        self.wall = WallClock::new();
+        self.phase = Phase::Over;
+        (self.death, self.verdict) = (None, None);
+        self.step_max = u64::MAX;
+        self.planted.clear();
+        self.sites = super::sites::Sites::default();
+        self.tasks.clear();
+        self.strategy_kind = StrategyKind::Replay;
+        self.strategy = self.strategy_kind.start();
+        (self.atomic_gap, self.gap_left) = (0, GAP_MAX);
+        self.abandoned = 0;
     }
 
     /// Forgets the tasks and objects of the boot before.
@@ -144,8 +155,7 @@ impl State {
         self.strategy_kind = kind.unwrap_or_else(|| StrategyKind::draw(&mut self.choices));
         self.strategy = self.strategy_kind.start();
         let is_exhaustive = matches!(self.strategy_kind, StrategyKind::Exhaustive { .. });
-        self.is_exhaustive = is_exhaustive;
-        self.atomic_gap = match self.choices.choose("strategy/atomics", 3) {
+        self.atomic_gap = match self.choices.choose(Label::SCHED_ATOMICS, 3) {
             _ if is_exhaustive => 1,
             0 => 0,
             1 => 64,
@@ -262,7 +272,9 @@ impl State {
         let Some(index) = self.ready.iter().position(|task| *task == victim) else { return 0 };
         let last = self.ready.len() - 1;
         self.ready.swap(index, last);
-        self.faults.deliver(Fault::Starve);
+        if !std::mem::replace(&mut self.starves, true) {
+            self.faults.deliver_in(&mut self.trace, Fault::Starve, u64::from(victim));
+        }
         1
     }
 
@@ -271,10 +283,11 @@ impl State {
         if !self.trace.step.is_multiple_of(STARVE_EVERY_STEPS) || self.ready.is_empty() {
             return;
         }
-        if self.faults.comes(&mut self.choices, "sched/starve", Fault::Starve) {
+        if self.faults.comes(&mut self.choices, Label::SCHED_STARVE, Fault::Starve) {
             let victim = self.choices.choose("sched/starved", self.ready.len() as u64) as usize;
             let steps = self.choices.log_uniform("sched/starved_for", 8, 2_048);
             self.starved = Some((self.ready[victim], self.trace.step + steps));
+            self.starves = false;
         }
     }
 
@@ -310,10 +323,35 @@ impl State {
                 self.objects.get(object).waiters.retain(|waiter| *waiter != id);
             }
             Wait::Futex { .. } => self.futexes.retain(|(_, waiter)| *waiter != id),
-            Wait::Join { task } => self.tasks[task as usize].joiners.retain(|joiner| *joiner != id),
+            Wait::Join { task } => self.tasks[task as usize].remove_joiner(id),
             Wait::Park | Wait::Sleep | Wait::Budget | Wait::Nothing | Wait::Ended => {}
         }
         self.ready.push(id);
+    }
+
+    /// Whether a reader waits although the lock is not held exclusively, because a writer waits too:
+    /// std leaves open who goes first.
+    pub(super) fn lets_writer_pass(&mut self, object: u32) -> bool {
+        if self.phase != Phase::On {
+            return false;
+        }
+        let waiters = &self.objects.get(object).waiters;
+        let writer = waiters.iter().any(|waiter| {
+            let wait = self.tasks[*waiter as usize].wait;
+            matches!(wait, Wait::Lock { mode: LockMode::Exclusive, .. })
+        });
+        writer && self.choices.choose(Label::SCHED_READER, 2) == 1
+    }
+
+    /// One of those who wait in a queue; the one that waits longest is the boring one.
+    pub(super) fn choose_waiter(&mut self, object: u32) -> Option<TaskId> {
+        let count = self.objects.get(object).waiters.len();
+        let index = match count {
+            0 => return None,
+            1 => 0,
+            _ => self.choices.choose(Label::SCHED_NOTIFY, count as u64) as usize,
+        };
+        Some(self.objects.get(object).waiters[index])
     }
 
     /// Wakes everybody who waits for a lock that is free now.
@@ -351,9 +389,7 @@ impl State {
             let ns = self.choices.log_uniform("clock/suspend_for", 1, 3_600_000) * 1_000_000;
             self.trace.time_ns += ns;
             self.wall.stand_still(ns);
-            self.faults.deliver(Fault::Suspend);
-            self.trace
-                .event(None, What::Fault { fault: Fault::Suspend, file: 0, offset: ns, len: 0 });
+            self.faults.deliver_in(&mut self.trace, Fault::Suspend, ns);
         }
     }
 

@@ -86,15 +86,17 @@ impl StrategyKind {
         }
     }
 
-    pub(super) fn start(self) -> Box<dyn Strategy> {
+    pub(super) fn start(self) -> Strategy {
         match self {
-            StrategyKind::Random { stay } => Box::new(Random { stay }),
-            StrategyKind::Pct { changes, steps } => Box::new(Pct::new(changes, steps)),
-            StrategyKind::RoundRobin => Box::new(RoundRobin),
-            StrategyKind::Quantum { ns } => Box::new(Quantum { ns, until_ns: ns }),
-            StrategyKind::Starve { steps } => Box::new(Starve::new(steps)),
-            StrategyKind::Replay => Box::new(Stay),
-            StrategyKind::Exhaustive { preemptions } => Box::new(Exhaustive { left: preemptions }),
+            StrategyKind::Random { stay } => Strategy::Random(Random { stay }),
+            StrategyKind::Pct { changes, steps } => Strategy::Pct(Pct::new(changes, steps)),
+            StrategyKind::RoundRobin => Strategy::RoundRobin,
+            StrategyKind::Quantum { ns } => Strategy::Quantum(Quantum { ns, until_ns: ns }),
+            StrategyKind::Starve { steps } => Strategy::Starve(Starve::new(steps)),
+            StrategyKind::Replay => Strategy::Stay,
+            StrategyKind::Exhaustive { preemptions } => {
+                Strategy::Exhaustive(Exhaustive { left: preemptions })
+            }
         }
     }
 }
@@ -144,32 +146,58 @@ impl Turn<'_> {
     }
 }
 
-pub(super) trait Strategy {
+/// A strategy at work.
+pub(super) enum Strategy {
+    /// The running task goes on, unless it gives way.
+    Stay,
+    Random(Random),
+    RoundRobin,
+    Quantum(Quantum),
+    Pct(Pct),
+    Starve(Starve),
+    Exhaustive(Exhaustive),
+}
+
+impl Strategy {
     /// Proposes an alternative.
-    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize;
-
-    /// How many alternatives an enumerator is offered; asked of `exhaustive` alone.
-    fn alternatives(&self, turn: &Turn<'_>) -> usize {
-        turn.alternatives()
+    #[inline]
+    pub(super) fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
+        match self {
+            Strategy::Stay => {
+                usize::from(turn.can_stay && turn.gives_way() && !turn.ready.is_empty())
+            }
+            Strategy::Random(random) => random.next(turn, draws),
+            Strategy::RoundRobin => next_in_order(turn),
+            Strategy::Quantum(quantum) => quantum.next(turn),
+            Strategy::Pct(pct) => pct.next(turn, draws),
+            Strategy::Starve(starve) => starve.next(turn, draws),
+            Strategy::Exhaustive(_) => 0,
+        }
     }
 
-    /// An alternative was taken, whoever chose it; told to `exhaustive` alone.
-    fn taken(&mut self, _turn: &Turn<'_>, _alternative: usize) {}
-}
+    /// How many alternatives a source of choices is offered.
+    #[inline]
+    pub(super) fn alternatives(&self, turn: &Turn<'_>) -> usize {
+        match self {
+            Strategy::Exhaustive(exhaustive) => exhaustive.alternatives(turn),
+            _ => turn.alternatives(),
+        }
+    }
 
-struct Stay;
-
-impl Strategy for Stay {
-    fn next(&mut self, turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
-        usize::from(turn.can_stay && turn.gives_way() && !turn.ready.is_empty())
+    /// An alternative was taken, whoever chose it.
+    #[inline]
+    pub(super) fn taken(&mut self, turn: &Turn<'_>, alternative: usize) {
+        if let Strategy::Exhaustive(exhaustive) = self {
+            exhaustive.taken(turn, alternative);
+        }
     }
 }
 
-struct Random {
+pub(super) struct Random {
     stay: u32,
 }
 
-impl Strategy for Random {
+impl Random {
     #[inline]
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         if self.stay > 0
@@ -183,26 +211,18 @@ impl Strategy for Random {
     }
 }
 
-struct RoundRobin;
-
 /// The alternative that comes next after the running task in the order of numbers, round.
 fn next_in_order(turn: &Turn<'_>) -> usize {
     turn.best_by_key(|task| u64::from(u32::MAX - task.wrapping_sub(turn.current + 1)))
 }
 
-impl Strategy for RoundRobin {
-    fn next(&mut self, turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
-        next_in_order(turn)
-    }
-}
-
-struct Quantum {
+pub(super) struct Quantum {
     ns: u64,
     until_ns: u64,
 }
 
-impl Strategy for Quantum {
-    fn next(&mut self, turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
+impl Quantum {
+    fn next(&mut self, turn: &Turn<'_>) -> usize {
         if turn.can_stay && turn.time_ns < self.until_ns && !turn.gives_way() {
             return 0;
         }
@@ -211,7 +231,7 @@ impl Strategy for Quantum {
     }
 }
 
-struct Pct {
+pub(super) struct Pct {
     changes: u32,
     steps: u64,
     /// Steps at which the running task falls behind; planned at the first decision.
@@ -241,7 +261,7 @@ impl Pct {
     }
 }
 
-impl Strategy for Pct {
+impl Pct {
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         let (changes, steps) = (self.changes, self.steps);
         let planned = self
@@ -259,7 +279,7 @@ impl Strategy for Pct {
     }
 }
 
-struct Starve {
+pub(super) struct Starve {
     steps: u64,
     victim: Option<TaskId>,
     until_step: u64,
@@ -271,7 +291,7 @@ impl Starve {
     }
 }
 
-impl Strategy for Starve {
+impl Starve {
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         if turn.step >= self.until_step {
             let alternative = draws.below(turn.alternatives() as u64) as usize;
@@ -286,15 +306,11 @@ impl Strategy for Starve {
     }
 }
 
-struct Exhaustive {
+pub(super) struct Exhaustive {
     left: u32,
 }
 
-impl Strategy for Exhaustive {
-    fn next(&mut self, _turn: &Turn<'_>, _draws: &mut Draws<'_>) -> usize {
-        0
-    }
-
+impl Exhaustive {
     fn alternatives(&self, turn: &Turn<'_>) -> usize {
         if turn.can_stay && self.left == 0 && !turn.gives_way() { 1 } else { turn.alternatives() }
     }

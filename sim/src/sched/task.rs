@@ -5,6 +5,8 @@ use std::fmt;
 
 use falconry_seam::hook::{LockMode, Place, TaskId, Wake};
 
+use super::fiber::Fiber;
+
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
@@ -66,6 +68,8 @@ pub(crate) struct PanicNote {
 /// One task.
 pub(super) struct Task {
     pub(super) name: Option<Box<str>>,
+    /// Its run, until it has ended.
+    pub(super) fiber: Option<Fiber>,
     pub(super) wait: Wait,
     pub(super) place: Option<Place>,
     /// Why the last wait ended.
@@ -74,7 +78,9 @@ pub(super) struct Task {
     pub(super) has_deadline: bool,
     /// Counts waits, so that a timer of an earlier one is known as stale.
     pub(super) generation: u32,
-    pub(super) joiners: Vec<TaskId>,
+    /// Who waits for its end: mostly one.
+    pub(super) joiner: Option<TaskId>,
+    pub(super) more_joiners: Vec<TaskId>,
     pub(super) token: bool,
     pub(super) foreign: u32,
     /// How often `PowerOff` was thrown into it.
@@ -82,30 +88,50 @@ pub(super) struct Task {
     /// Calls of the seam since the power went.
     pub(super) calls_off: u32,
     pub(super) unwinding: bool,
+    /// Its last panic.
     pub(super) panic: Option<Box<PanicNote>>,
+    /// Whether that panic was caught: the task was seen not to unwind since.
+    pub(super) panic_is_over: bool,
     pub(super) locals: Vec<Option<Box<dyn Any>>>,
     pub(super) locals_over: bool,
 }
 
 impl Task {
-    pub(super) fn new(name: Option<&str>) -> Self {
+    pub(super) fn new(name: Option<&str>, fiber: Fiber) -> Self {
         Task {
             name: name.map(Into::into),
+            fiber: Some(fiber),
             wait: Wait::Nothing,
             place: None,
             wake: Wake::Notified,
             has_deadline: false,
             generation: 0,
-            joiners: Vec::new(),
+            joiner: None,
+            more_joiners: Vec::new(),
             token: false,
             foreign: 0,
             thrown: 0,
             calls_off: 0,
             unwinding: false,
             panic: None,
+            panic_is_over: false,
             locals: Vec::new(),
             locals_over: false,
         }
+    }
+
+    /// Somebody waits for its end.
+    pub(super) fn add_joiner(&mut self, joiner: TaskId) {
+        match self.joiner {
+            None if self.more_joiners.is_empty() => self.joiner = Some(joiner),
+            _ => self.more_joiners.push(joiner),
+        }
+    }
+
+    /// `joiner` waits no more.
+    pub(super) fn remove_joiner(&mut self, joiner: TaskId) {
+        self.joiner.take_if(|first| *first == joiner);
+        self.more_joiners.retain(|other| *other != joiner);
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -68,6 +68,28 @@ impl fmt::Display for DiskOp {
     }
 }
 
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskExit {
+    /// Its body returned.
+    Returned,
+    /// Its body panicked.
+    Panicked,
+    /// The power went, and it was unwound.
+    PowerOff,
+}
+
+impl fmt::Display for TaskExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TaskExit::Returned => "returned",
+            TaskExit::Panicked => "panicked",
+            TaskExit::PowerOff => "power_off",
+        })
+    }
+}
+
 /// What an event tells. Files are numbered in the order in which the run met them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -92,8 +114,8 @@ pub enum What {
     },
     /// A task ended.
     Exit {
-        /// `returned`, `panicked` or `power_off`.
-        how: Cow<'static, str>,
+        /// How.
+        how: TaskExit,
     },
     /// The scheduler gave the turn to another task although this one could have gone on.
     Preempt {
@@ -165,18 +187,16 @@ impl What {
     /// Folds the event, with two words of its own (when it was, and who did it), into a digest.
     #[inline]
     pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {
-        let mut head = |code: u64, a: u64, b: u64| {
-            digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
-        };
+        let mut head = |code, a, b| fold_head(digest, when, who, code, a, b);
         match self {
-            What::Preempt { to } => head(5, u64::from(*to), 0),
+            What::Preempt { to } => fold_preempt(digest, when, who, *to),
             What::Boot { number } => head(1, u64::from(*number), 0),
             What::Down { how } => fold_text(digest, when, who ^ 2 << 56, how),
             What::Spawn { child, name } => {
                 head(3, u64::from(*child), 0);
                 digest.fold_bytes(name.as_bytes());
             }
-            What::Exit { how } => fold_text(digest, when, who ^ 4 << 56, how),
+            What::Exit { how } => head(4, *how as u64, 0),
             What::Wait { on, object } => head(6, *object, on.len() as u64),
             What::File { file, path } => {
                 head(7, u64::from(*file), 0);
@@ -201,6 +221,17 @@ impl What {
             }
         }
     }
+}
+
+/// What [`What::fold`] does with [`What::Preempt`].
+#[inline]
+pub(super) fn fold_preempt(digest: &mut Digest, when: u64, who: u64, to: u32) {
+    fold_head(digest, when, who, 5, u64::from(to), 0);
+}
+
+#[inline]
+fn fold_head(digest: &mut Digest, when: u64, who: u64, code: u64, a: u64, b: u64) {
+    digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
 }
 
 fn fold_text(digest: &mut Digest, when: u64, who: u64, text: &str) {

@@ -13,7 +13,7 @@ mod event;
 mod json;
 
 pub use digest::Digest;
-pub use event::{DiskOp, Event, EventId, What};
+pub use event::{DiskOp, Event, EventId, TaskExit, What};
 pub use json::{read_json_lines, write_json_lines};
 
 /// The events of a run.
@@ -42,17 +42,27 @@ impl Trace {
         let id = EventId(self.count);
         self.count += 1;
         what.fold(&mut self.digest, self.time_ns ^ u64::from(self.task) << 48, self.step);
-        if let Some(events) = &mut self.kept {
-            events.push(Event {
-                id,
-                step: self.step,
-                time_ns: self.time_ns,
-                task: self.task,
-                cause,
-                what,
-            });
+        if self.kept.is_some() {
+            self.keep(id, cause, what);
         }
         id
+    }
+
+    /// As [`Trace::event`] with [`What::Preempt`]: the one event that comes at every step.
+    #[inline]
+    pub(crate) fn preempt(&mut self, to: u32) {
+        let when = self.time_ns ^ u64::from(self.task) << 48;
+        event::fold_preempt(&mut self.digest, when, self.step, to);
+        self.count += 1;
+        if self.kept.is_some() {
+            self.keep(EventId(self.count - 1), None, What::Preempt { to });
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, id: EventId, cause: Option<EventId>, what: What) {
+        let Trace { step, time_ns, task, .. } = *self;
+        self.kept.get_or_insert_default().push(Event { id, step, time_ns, task, cause, what });
     }
 
     /// Whether events are stored: details that cost something to make are made only then.

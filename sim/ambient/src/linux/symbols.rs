@@ -46,9 +46,8 @@ unsafe fn fill(machine: &dyn Machine, buffer: *mut c_void, len: usize) {
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getrandom(buffer: *mut c_void, len: size_t, flags: c_uint) -> ssize_t {
-    if let Some(machine) = hook::current() {
-        // SAFETY: passed on from our caller.
-        unsafe { fill(machine, buffer, len) };
+    // SAFETY: passed on from our caller.
+    if hook::with_current(|machine| unsafe { fill(machine, buffer, len) }).is_some() {
         return len as ssize_t;
     }
     probe::note(Symbol::GetRandom);
@@ -64,7 +63,7 @@ pub unsafe extern "C" fn getrandom(buffer: *mut c_void, len: size_t, flags: c_ui
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getentropy(buffer: *mut c_void, len: size_t) -> c_int {
-    if hook::current().is_none() {
+    if !hook::is_simulated() {
         probe::note(Symbol::GetEntropy);
     }
     if len > ENTROPY_BYTES_MAX {
@@ -91,8 +90,7 @@ pub unsafe extern "C" fn getentropy(buffer: *mut c_void, len: size_t) -> c_int {
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
-    if let Some(machine) = hook::current() {
-        let now_ns = machine.clock_ns(clock::stands_for(clock));
+    if let Some(now_ns) = hook::with_current(|m| m.clock_ns(clock::stands_for(clock))) {
         // SAFETY: our caller's promise for the pointer.
         unsafe { time.write(clock::to_timespec(now_ns)) };
         return 0;
@@ -111,9 +109,8 @@ pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) ->
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
-    if let Some(machine) = hook::current() {
+    if let Some(now_ns) = hook::with_current(|machine| machine.clock_ns(Clock::Wall)) {
         if !time.is_null() {
-            let now_ns = machine.clock_ns(Clock::Wall);
             // SAFETY: our caller's promise for the pointer, which is not null.
             unsafe { time.write(clock::to_timeval(now_ns)) };
         }
@@ -145,22 +142,20 @@ pub unsafe extern "C" fn syscall(
     f: usize,
 ) -> c_long {
     let arguments = [a, b, c, d, e, f];
-    if let Some(machine) = hook::current() {
-        let served = match number {
+    let served = hook::with_current(|machine| match number {
+        // SAFETY: passed on from our caller.
+        libc::SYS_futex => unsafe { futex::serve(machine, arguments) },
+        libc::SYS_getrandom => {
             // SAFETY: passed on from our caller.
-            libc::SYS_futex => unsafe { futex::serve(machine, arguments) },
-            libc::SYS_getrandom => {
-                // SAFETY: passed on from our caller.
-                unsafe { fill(machine, a as *mut c_void, b) };
-                Some(b as c_long)
-            }
-            _ => None,
-        };
-        if let Some(result) = served {
-            return result;
+            unsafe { fill(machine, a as *mut c_void, b) };
+            Some(b as c_long)
         }
-    } else {
-        probe::note(Symbol::Syscall);
+        _ => None,
+    });
+    match served {
+        Some(Some(result)) => return result,
+        Some(None) => {}
+        None => probe::note(Symbol::Syscall),
     }
     // SAFETY: passed on from our caller.
     unsafe { kernel::call(number, arguments) }

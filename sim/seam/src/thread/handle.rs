@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::hook::{self, Machine, Point, TaskId};
+use crate::hook::{self, Point, TaskId};
 use crate::time;
 
 /// A handle to a thread, in the shape of [`std::thread::Thread`].
@@ -36,8 +36,8 @@ impl Thread {
         Thread(Which::Real(thread))
     }
 
-    pub(super) fn task(machine: &dyn Machine, id: TaskId) -> Self {
-        Thread(Which::Task { id, name: machine.task_name(id).map(Arc::from) })
+    pub(super) fn task(id: TaskId, name: Option<&str>) -> Self {
+        Thread(Which::Task { id, name: name.map(Arc::from) })
     }
 
     /// Identity of the thread.
@@ -94,7 +94,10 @@ impl fmt::Debug for ThreadId {
 #[must_use]
 pub fn current() -> Thread {
     match hook::current() {
-        Some(machine) => Thread::task(machine, machine.task()),
+        Some(machine) => {
+            let id = machine.task();
+            Thread::task(id, machine.task_name(id).as_deref())
+        }
         None => Thread::real(thread::current()),
     }
 }

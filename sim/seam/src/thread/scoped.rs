@@ -123,7 +123,7 @@ impl Builder {
                 let body = unsafe { forget_scope(Box::new(run)) };
                 let id = self.spawn_task(machine, body)?;
                 children.lock().tasks.push(id);
-                (Thread::task(machine, id), Kind::Task(id))
+                (Thread::task(id, self.name.as_deref()), Kind::Task(id))
             }
             None => {
                 let handle = spawn_real(self, Arc::clone(&children), run)?;

@@ -14,7 +14,7 @@ use crate::hook::{self, Machine, PowerOff, TaskEnd, TaskId};
 #[derive(Debug, Default)]
 #[must_use = "must eventually spawn the thread"]
 pub struct Builder {
-    name: Option<String>,
+    pub(super) name: Option<String>,
     stack_bytes: Option<usize>,
 }
 
@@ -80,7 +80,8 @@ impl Builder {
         let packet = Arc::new(Packet::new());
         let theirs = Arc::clone(&packet);
         let id = self.spawn_task(machine, Box::new(move || theirs.run(f)))?;
-        Ok(JoinHandle { thread: Thread::task(machine, id), kind: Kind::Task { id, packet } })
+        let thread = Thread::task(id, self.name.as_deref());
+        Ok(JoinHandle { thread, kind: Kind::Task { id, packet } })
     }
 
     #[track_caller]
@@ -166,8 +167,12 @@ impl<T> Packet<T> {
     }
 
     /// The result of a task that has ended. One that the power ended before it began left none.
-    pub(super) fn take(&self) -> thread::Result<T> {
-        let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    pub(super) fn take(mut self: Arc<Self>) -> thread::Result<T> {
+        let result = match Arc::get_mut(&mut self) {
+            // The usual case: the task has given up its share.
+            Some(packet) => packet.result.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
+            None => self.result.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        };
         result.unwrap_or_else(|| Err(Box::new(PowerOff) as Box<dyn Any + Send>))
     }
 }
