@@ -383,7 +383,7 @@ impl Kernel {
         };
         for index in 0..count {
             let value = { self.borrow().me().locals[index].take() };
-            // A destructor that panics must not leave the coroutine.
+            // A destructor that panics must not leave the task.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
         }
     }
