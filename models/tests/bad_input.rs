@@ -296,6 +296,32 @@ fn results_that_cannot_be_kept_are_printed_all_the_same() {
     }
 }
 
+/// Two swarms that were started together in a fresh clone once both tried to make the tables: one of
+/// them lost its results and ended with 75.
+#[test]
+fn programs_that_make_one_results_file_together_all_keep_their_results() {
+    const PROGRAMS: usize = 4;
+    let room = Room::new("together");
+    for round in 0..3 {
+        let store = format!("new-{round}.sqlite");
+        let line = format!("run 1 -q --engine machine --store {store}");
+        let words: Vec<&str> = line.split(' ').collect();
+        let start = |_| {
+            let mut command = room.program(&words);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().expect("the program can be started")
+        };
+        let children: Vec<_> = (0..PROGRAMS).map(start).collect();
+        for child in children {
+            let call = Call::of(&child.wait_with_output().expect("an end"));
+            assert_eq!((call.code, &*call.stderr), (Some(0), ""), "{}", call.stdout);
+        }
+        let connection = rusqlite::Connection::open(room.folder.join(&store)).expect("the file");
+        let runs = connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0));
+        assert_eq!(runs, Ok(PROGRAMS as i64), "round {round}");
+    }
+}
+
 /// A results file as a newer program would make it.
 fn newer_store(room: &Room, name: &str) {
     let path = room.folder.join(name);

@@ -98,10 +98,8 @@ fn replay(log: &dyn File) -> io::Result<(Content, u64)> {
 
 fn apply(content: &mut Content, batch: Batch) {
     for (key, value) in batch {
-        match value {
-            Some(value) => content.insert(key, value),
-            None => content.remove(&key),
-        };
+        content.remove(&key);
+        content.extend(value.map(|value| (key, value)));
     }
 }
 

@@ -15,7 +15,7 @@ mod schema;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 
 pub use artefacts::Artefacts;
@@ -101,8 +101,8 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|e| error(e.to_string()))?;
         }
         schema::check_place(path).map_err(error)?;
-        let connection = Connection::open(path).map_err(|e| error(e.to_string()))?;
-        schema::prepare(&connection).map_err(error)?;
+        let mut connection = Connection::open(path).map_err(|e| error(e.to_string()))?;
+        schema::prepare(&mut connection).map_err(error)?;
         Ok(Store { path: path.into(), connection })
     }
 
@@ -136,7 +136,9 @@ impl Store {
 
     fn add_in_transaction(&mut self, run: &NewRun<'_>) -> rusqlite::Result<u64> {
         let now = now_s();
-        let transaction = self.connection.transaction()?;
+        // Whoever reads first and writes later may find that another has written meanwhile.
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute(
             "INSERT INTO runs (ended_s, command, revision, plan, first_seed) VALUES (?, ?, ?, ?, ?)",
             params![now, run.command, run.revision, run.plan, run.first_seed.to_string()],

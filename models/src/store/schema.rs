@@ -5,13 +5,16 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Marks the file as ours: `FLCN`.
 const APPLICATION: i64 = 0x464C_434E;
 
 /// Version of the tables.
 const VERSION: i64 = 1;
+
+/// What [`marks`] says of a file that nobody has written to.
+const EMPTY: [i64; 3] = [0, 0, 0];
 
 /// Another process may be writing its results for a moment.
 const BUSY: Duration = Duration::from_secs(10);
@@ -75,23 +78,47 @@ pub fn check_place(path: &Path) -> Result<(), String> {
 }
 
 /// Makes the tables in an empty file, and refuses any file that is not ours or newer.
-pub fn prepare(connection: &Connection) -> Result<(), String> {
+///
+/// Looking and making are one transaction that nobody else can begin meanwhile: of two programs that
+/// start together on a new file, the second finds the tables of the first.
+pub fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |error: rusqlite::Error| error.to_string();
     connection.busy_timeout(BUSY).map_err(text)?;
+    // A look is one transaction too, or it would see the half of what another one makes. It takes no
+    // lock that a file which cannot be written would refuse.
+    let look = connection.transaction().map_err(text)?;
+    let found = marks(&look)?;
+    drop(look);
+    if found != EMPTY {
+        return check(found);
+    }
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+    if marks(&transaction)? == EMPTY {
+        let create = format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {TABLES}"
+        );
+        transaction.execute_batch(&create).map_err(text)?;
+    }
+    check(marks(&transaction)?)?;
+    transaction.commit().map_err(text)
+}
+
+/// Application, version and number of tables of a file.
+fn marks(connection: &Connection) -> Result<[i64; 3], String> {
     let number = |name: &str| connection.query_row(name, [], |row| row.get::<_, i64>(0));
-    let version = number("PRAGMA user_version").map_err(text)?;
-    let application = number("PRAGMA application_id").map_err(text)?;
-    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(text)?;
-    match (application, version, tables) {
-        (0, 0, 0) => {
-            let create = format!(
-                "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; \
-                 PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
-            );
-            connection.execute_batch(&create).map_err(text)
-        }
-        (APPLICATION, VERSION, _) => Ok(()),
-        (APPLICATION, newer, _) if newer > VERSION => Err(format!(
+    let marks =
+        ["PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"]
+            .map(|name| number(name).map_err(|error| error.to_string()));
+    let [application, version, tables] = marks;
+    Ok([application?, version?, tables?])
+}
+
+/// Refuses a file that is not ours, or newer.
+fn check(marks: [i64; 3]) -> Result<(), String> {
+    match marks {
+        [APPLICATION, VERSION, _] => Ok(()),
+        [APPLICATION, newer, _] if newer > VERSION => Err(format!(
             "version {newer} of the file; this program reads version {VERSION}: use a newer program, \
              or another file with --store"
         )),

@@ -3,6 +3,8 @@
 use super::lexer;
 
 const FILE_LINES_MAX: usize = 800;
+/// Files that promise to be shorter: whoever reads the canary should see its bug at once.
+const SHORTER: &[(&str, usize)] = &[("engine-under-test/canary/src/lib.rs", 144)];
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Folders whose code works inside of a run, although its crate as a whole stands outside.
@@ -30,8 +32,10 @@ const ROOTS: &[(&str, &str)] = &[("/ho", "me/"), ("/ro", "ot/"), ("/wo", "rk/"),
 pub fn complaints(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let lines = text.lines().count();
-    if lines > FILE_LINES_MAX {
-        found.push(format!("{path}: {lines} lines, at most {FILE_LINES_MAX}: it is two ideas"));
+    let shorter = SHORTER.iter().find(|(file, _)| *file == path);
+    let lines_max = shorter.map_or(FILE_LINES_MAX, |(_, lines_max)| *lines_max);
+    if lines > lines_max {
+        found.push(format!("{path}: {lines} lines, at most {lines_max}: it is two ideas"));
     }
     if !text.starts_with("//! ") {
         found.push(format!("{path}: does not begin with a line (`//! …`) that says what it is"));
@@ -119,6 +123,11 @@ mod tests {
         let long_function = format!("//! One.\nfn long() {{\n{}}}\n", "    work();\n".repeat(69));
         let bad = [
             ("a.rs", format!("//! One.\n{}", "// line\n".repeat(800)), "801 lines"),
+            (
+                SHORTER[0].0,
+                format!("//! One.\n{}", "// line\n".repeat(144)),
+                "145 lines, at most 144",
+            ),
             ("a.rs", "fn headless() {}\n".to_string(), "does not begin"),
             ("a.rs", long_function, "a.rs:2: fn long has 71 lines"),
             ("a.rs", "//! One.\n#[ignore]\n".to_string(), "a.rs:2: an ignored test"),
