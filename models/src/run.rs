@@ -18,6 +18,8 @@ mod session;
 mod verdict;
 mod wished;
 
+pub use wished::check_folder;
+
 use knobs::Knobs;
 
 /// Runs a case to its verdict.
@@ -137,7 +139,8 @@ pub struct Wishes {
     pub recording: bool,
     /// Stops at this step.
     pub stop_at_step: Option<u64>,
-    /// Writes what the disk holds at the end into this folder, as real files.
+    /// Writes what the disk holds at the end into this folder, as real files; it must be empty, or not
+    /// be there yet.
     pub export: Option<std::path::PathBuf>,
     /// Drives the run by these choices instead of the seed's.
     pub replay: Option<Recording>,
@@ -318,6 +321,9 @@ pub struct Outcome {
     /// Where a replayed recording stopped fitting, if it did.
     #[serde(skip)]
     pub divergence: Option<String>,
+    /// Why the disk was not exported, if that was wished and failed.
+    #[serde(skip)]
+    pub not_exported: Option<String>,
 }
 
 /// Why a case cannot be run at all.
@@ -378,13 +384,5 @@ pub enum CaseError {
         fault: Fault,
         /// The rate that was asked for.
         ppm: u32,
-    },
-    /// The surviving disk could not be written out as real files.
-    #[error("cannot export the disk to {folder}: {what}")]
-    Export {
-        /// The folder.
-        folder: String,
-        /// What the operating system says.
-        what: String,
     },
 }

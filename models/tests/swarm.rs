@@ -145,6 +145,46 @@ fn a_replay_stops_at_a_step_and_exports_the_disk() {
     assert!(bytes > 0, "an empty disk was exported");
 }
 
+/// A journal that an earlier export left beside the new files was once taken for theirs by the
+/// engine's own tools, which then saw another disk than the run had left.
+#[test]
+fn a_disk_is_exported_into_an_empty_folder_only() {
+    let room = Room::new("not-empty");
+    std::fs::create_dir_all(room.folder.join("disk")).expect("the room can be written");
+    let line = "replay -q 3 --engine redb --scenario kv/bank --export disk";
+    assert_eq!(call(&room, line).code, Some(0), "an empty folder is taken");
+    let again = call(&room, line);
+    assert_eq!((again.code, &*again.stdout), (Some(2), ""));
+    assert_eq!(
+        again.stderr,
+        "error: --export disk: the folder is not empty; empty it, or name one that is not there yet\n"
+    );
+    let fresh = call(&room, &line.replace("disk", "below/disk-2"));
+    assert_eq!((fresh.code, &*fresh.stderr), (Some(0), ""));
+}
+
+/// A finding was once lost, and the arguments blamed, when its disk could not be written.
+#[test]
+fn an_export_that_fails_costs_no_verdict() {
+    let room = Room::new("no-export");
+    std::fs::write(room.folder.join("file"), "in the way").expect("the room can be written");
+    let complaint = "error: the disk was not exported to file: file: ";
+    for (line, code, verdict) in [
+        ("replay -q 0 --engine canary --scenario kv/ledger --export file", 1, "FAIL  durability"),
+        ("replay -q 3 --engine redb --scenario kv/bank --export file", 75, "PASS  seed 3"),
+        (
+            "replay -q 3 --engine redb --scenario kv/bank --step 9 --export file",
+            3,
+            "stopped before",
+        ),
+    ] {
+        let call = call(&room, line);
+        assert_eq!(call.code, Some(code), "{line}: {}", call.stderr);
+        assert!(call.stdout.contains(verdict), "{line}: {}", call.stdout);
+        assert!(call.stderr.starts_with(complaint), "{line}: {}", call.stderr);
+    }
+}
+
 #[test]
 fn a_seed_is_known_from_the_newest_result() {
     let room = Room::new("known");

@@ -15,7 +15,7 @@ use super::typed::{CaseFlags, StoreFlags};
 use super::values::Seed;
 use crate::report::Lanes;
 use crate::run::properties::case_of;
-use crate::run::{Case, check_case};
+use crate::run::{Case, check_case, check_folder};
 use crate::store::{NewRun, Sighting, Store};
 use crate::swarm::{Examine, install_interrupts, is_interrupted};
 
@@ -79,8 +79,8 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
         ..Examine::default()
     };
     if let Some(folder) = &typed.export {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Stop::Results(format!("{}: {e}", folder.display())))?;
+        let refused = |what| Stop::Usage(format!("--export {}: {what}", folder.display()));
+        check_folder(folder).map_err(refused)?;
     }
     let verdict = subject.examine(session, examine)?;
     verdict.say_objects(session)?;
@@ -105,15 +105,21 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
     if let Some(divergence) = &kept.divergence {
         session.output.warn(&format!("the recording no longer fits this revision: {divergence}"));
     }
-    if is_stopped {
+    let exit = if is_stopped {
         session.output.text("stopped before the verdict, as asked\n")?;
-        return Ok(Exit::Inconclusive);
+        Exit::Inconclusive
+    } else {
+        say_outcome(session, &verdict)?;
+        verdict.exit().and_if(kept.divergence.is_some(), Exit::Inconclusive)
+    };
+    match (&typed.export, &kept.not_exported) {
+        (_, Some(why)) => session.output.complain(why),
+        (Some(folder), None) => {
+            session.output.status("Exported", &format!("the disk to {}", folder.display()));
+        }
+        (None, None) => {}
     }
-    say_outcome(session, &verdict)?;
-    if let Some(folder) = &typed.export {
-        session.output.status("Exported", &format!("the disk to {}", folder.display()));
-    }
-    Ok(verdict.exit().and_if(kept.divergence.is_some(), Exit::Inconclusive))
+    Ok(exit.and_if(kept.not_exported.is_some(), Exit::Results))
 }
 
 /// `report`.

@@ -117,6 +117,8 @@ pub struct Examined {
     pub recording: Option<String>,
     /// Where a recording that drove it stopped fitting.
     pub divergence: Option<String>,
+    /// Why the disk was not exported, if that failed.
+    pub not_exported: Option<String>,
     /// The digest of a second run, if there was one.
     pub second_digest: Option<u128>,
     /// How the second run differs.

@@ -184,6 +184,7 @@ impl Worker {
         let recording = outcome.recording.take().map(|recording| recording.to_text());
         self.voice.say(&FromWorker::Examined(Box::new(Examined {
             divergence: outcome.divergence.take(),
+            not_exported: outcome.not_exported.take(),
             events,
             recording,
             second_digest,

@@ -76,7 +76,7 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
     let (breach, lives) = live(&mut machine, &plan);
     let mut outcome = outcome(&mut machine, &plan, &disk, breach, lives, wishes);
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
-    wished::fulfil(&machine, case, wishes, &mut outcome)?;
+    wished::fulfil(&machine, case, wishes, &mut outcome);
     Ok(outcome)
 }
 
@@ -272,6 +272,7 @@ fn outcome(
         trace: machine.take_trace(),
         recording: None,
         divergence,
+        not_exported: None,
     }
 }
 
