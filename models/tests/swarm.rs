@@ -185,6 +185,13 @@ fn an_export_that_fails_costs_no_verdict() {
     }
 }
 
+/// The file of the recording that a swarm printed.
+fn recording_of(call: &Call) -> String {
+    let line = call.stdout.lines().find_map(|line| line.trim().strip_prefix("recording"));
+    let file = line.and_then(|line| line.split(' ').next_back());
+    file.unwrap_or_else(|| panic!("no recording: {}", call.stdout)).into()
+}
+
 #[test]
 fn a_seed_is_known_from_the_newest_result() {
     let room = Room::new("known");
@@ -196,6 +203,26 @@ fn a_seed_is_known_from_the_newest_result() {
     let latest = call(&room, "report -q latest");
     assert_eq!((latest.code, &*latest.stderr), (Some(0), ""), "{}", latest.stdout);
     assert!(latest.stdout.starts_with("FAIL  durability"), "{}", latest.stdout);
+    // What is typed besides was once passed over in silence.
+    let seed = seed.expect("a seed");
+    let other = "--faults none --fault lost_write=0 --set sync_every=1";
+    let typed = call(&room, &format!("replay -q {seed} {other}"));
+    let named = format!("replay -q {seed} --engine canary --scenario kv/ledger {other}");
+    let named = call(&room, &named);
+    assert_eq!((typed.code, &typed.stdout), (Some(0), &named.stdout), "{}", typed.stderr);
+    let warning = format!(
+        "warning: seed {seed} was found otherwise: --faults, --fault, --set change its case\n"
+    );
+    assert_eq!(typed.stderr, warning);
+    for what in ["latest".into(), recording_of(&found)] {
+        let refused = call(&room, &format!("replay {what} --engine redb --faults none"));
+        assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{what}");
+        let expected = format!(
+            "error: '{what}' has a case of its own, which --engine, --faults cannot change; leave \
+             them out, or name its seed and what is to differ: falconry replay "
+        );
+        assert!(refused.stderr.starts_with(&expected), "{}", refused.stderr);
+    }
     let list = call(&room, "findings list --json").stdout;
     let known: Value = serde_json::from_str(list.lines().next().expect("a finding")).expect("JSON");
     let signature = known["signature"].as_str().expect("a signature");

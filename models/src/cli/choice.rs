@@ -133,6 +133,41 @@ impl Choice {
     }
 }
 
+/// The flags of a case that were typed or are in the environment.
+pub fn told(flags: &CaseFlags) -> Vec<&'static str> {
+    let told = [
+        ("--engine", flags.engine.is_some()),
+        ("--scenario", flags.scenario.is_some()),
+        ("--faults", flags.faults.is_some()),
+        ("--fault", !flags.fault.is_empty()),
+        ("--beyond-budget", flags.beyond_budget),
+        ("--break-sync", flags.break_sync),
+        ("--plant", !flags.plant.is_empty()),
+        ("--set", !flags.set.is_empty()),
+    ];
+    told.into_iter().filter(|(_, is_told)| *is_told).map(|(flag, _)| flag).collect()
+}
+
+/// A case that is known, with what the flags say in place of what it had.
+pub fn laid_over(flags: &CaseFlags, mut case: Case) -> Case {
+    case.faults = flags.faults.unwrap_or(case.faults);
+    for rate in &flags.fault {
+        case.fault_ppm.retain(|(fault, _)| *fault != rate.fault);
+        case.fault_ppm.push((rate.fault, rate.ppm));
+    }
+    for set in &flags.set {
+        case.settings.retain(|(name, _)| *name != set.name);
+        case.settings.push((set.name.clone(), set.value.clone()));
+    }
+    for bug in &flags.plant {
+        case.planted.retain(|planted| planted != bug);
+        case.planted.push(bug.clone());
+    }
+    case.beyond_budget |= flags.beyond_budget;
+    case.break_sync |= flags.break_sync;
+    case
+}
+
 fn known_engine(name: &str) -> Result<String, Stop> {
     if name != engine::MACHINE {
         engine::find(name).map_err(unusable)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use falconry_sim::choice::Recording;
 use falconry_sim::trace::{Event, What};
 
-use super::choice::{Choice, unusable};
+use super::choice::{Choice, laid_over, told, unusable};
 use super::examine::{Examiner, Verdict};
 use super::exit::{Exit, Stop};
 use super::output::{GREEN, grouped};
@@ -159,7 +159,16 @@ impl Subject {
                 Self::newest(session, store, |store| store.of_seed(seed))?
             };
             match known {
-                Some(subject) => subject,
+                Some(Subject { case, recording }) => {
+                    let typed = laid_over(flags, case.clone());
+                    if typed != case {
+                        let flags = told(flags).join(", ");
+                        let text =
+                            format!("seed {seed} was found otherwise: {flags} change its case");
+                        session.output.warn(&text);
+                    }
+                    Subject { case: typed, recording }
+                }
                 None => Subject { case: choice.only_case(seed)?, recording: None },
             }
         } else if Path::new(word).exists() {
@@ -170,6 +179,14 @@ impl Subject {
             )));
         };
         check_case(&subject.case).map_err(unusable)?;
+        if word.parse::<Seed>().is_err() && !told(flags).is_empty() {
+            return Err(Stop::Usage(format!(
+                "'{word}' has a case of its own, which {} cannot change; leave them out, or name its \
+                 seed and what is to differ: {}",
+                told(flags).join(", "),
+                session.caller.of_case("replay", &subject.case)
+            )));
+        }
         Ok(subject)
     }
 
