@@ -125,9 +125,23 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things, by their name for one of them or for several.
+pub fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{counted, grouped};
+
+    #[test]
+    fn one_thing_is_not_several() {
+        let counted = |number| counted(number, "power loss", "power losses");
+        assert_eq!(
+            [0, 1, 1_200].map(counted),
+            ["0 power losses", "1 power loss", "1 200 power losses"]
+        );
+    }
 
     #[test]
     fn groups_of_three_from_the_right() {

@@ -8,12 +8,12 @@ use falconry_sim::trace::{Event, What};
 use super::choice::{Choice, laid_over, told, unusable};
 use super::examine::{Examiner, Verdict};
 use super::exit::{Exit, Stop};
-use super::output::{GREEN, grouped};
+use super::output::{GREEN, counted, grouped};
 use super::session::Session;
 use super::typed;
 use super::typed::{CaseFlags, StoreFlags};
 use super::values::Seed;
-use crate::report::Lanes;
+use crate::report::{Told, is_end, tell};
 use crate::run::properties::case_of;
 use crate::run::{Case, check_case, check_folder};
 use crate::store::{NewRun, Sighting, Store};
@@ -93,12 +93,11 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
     }
     let is_stopped = typed.step.is_some_and(|step| kept.outcome.counters.steps >= step.0)
         && verdict.finding.is_none();
-    let lanes = Lanes::of(&kept.events);
     if session.output.verbose > 0 {
-        session.output.text(&listing(&lanes, &kept.events))?;
+        session.output.text(&listing(&tell(&kept.events)))?;
     } else if is_stopped {
         let from = kept.events.len().saturating_sub(LOOK_BACK);
-        session.output.text(&listing(&lanes, &kept.events[from..]))?;
+        session.output.text(&listing(&tell(&kept.events)[from..]))?;
     } else {
         session.output.text(&boots(&kept.events))?;
     }
@@ -239,23 +238,22 @@ fn say_outcome(session: &Session, verdict: &Verdict) -> Result<(), Stop> {
     let Some(kept) = &verdict.kept else { return Ok(()) };
     let (Case { engine, scenario, seed, .. }, counters) = (&verdict.case, &kept.outcome.counters);
     session.output.text(&format!(
-        "{GREEN}PASS{GREEN:#}  seed {seed}  {engine} {scenario}   {} boots, {} power losses, {} commits \
-         acknowledged, {} steps   digest {:032x}\n",
-        grouped(counters.boots),
-        grouped(counters.power_losses),
-        grouped(counters.commits_acked),
-        grouped(counters.steps),
+        "{GREEN}PASS{GREEN:#}  seed {seed}  {engine} {scenario}   {}, {}, {} acknowledged, {}   \
+         digest {:032x}\n",
+        counted(counters.boots, "boot", "boots"),
+        counted(counters.power_losses, "power loss", "power losses"),
+        counted(counters.commits_acked, "commit", "commits"),
+        counted(counters.steps, "step", "steps"),
         kept.outcome.digest
     ))
 }
 
 /// Every event in a line.
-fn listing(lanes: &Lanes, events: &[Event]) -> String {
+fn listing(told: &[Told<'_>]) -> String {
     let mut text = String::from("step      time_ns         lane        event\n");
-    for event in events {
+    for Told { event, lane, sentence } in told {
         let (step, time) = (grouped(event.step), grouped(event.time_ns));
-        text +=
-            &format!("{step:<9} {time:<15} {:<11} {}\n", lanes.lane(event), lanes.sentence(event));
+        text += &format!("{step:<9} {time:<15} {lane:<11} {sentence}\n");
     }
     text
 }
@@ -268,7 +266,7 @@ fn boots(events: &[Event]) -> String {
     for event in events {
         match &event.what {
             What::Boot { number } => name = format!("boot {number}"),
-            What::Fault { fault, .. } => {
+            What::Fault { fault, .. } if !is_end(*fault) => {
                 match faults.iter_mut().find(|(name, _)| *name == fault.name()) {
                     Some((_, count)) => *count += 1,
                     None => faults.push((fault.name(), 1)),

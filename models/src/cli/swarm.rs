@@ -34,6 +34,9 @@ const REPORTS_MAX: usize = 8;
 /// Widest table where the terminal's width is not known.
 const TABLE_WIDTH: u16 = 100;
 
+/// What the table calls the sum when the canary ran beside the parts.
+const ALL_OTHERS: &str = "all but canary";
+
 /// Runs the verb.
 pub fn swarm(session: &Session, typed: &typed::Swarm) -> Result<Exit, Stop> {
     let store = session.store(&typed.store);
@@ -398,7 +401,12 @@ fn say_summaries(session: &Session, plan: &Plan, results: &Results) -> Result<()
     for line in &lines {
         session.output.object("summary", line)?;
     }
-    session.output.text(&format!("{}\n", table(&lines, Some(TABLE_WIDTH))))?;
+    let mut shown = lines.clone();
+    if let Some(all) = shown.last_mut().filter(|_| results.canary.is_some()) {
+        // Its seeds are no part of the sum, so its findings are told in its own row alone.
+        (all.engine, all.expected) = (ALL_OTHERS.into(), 0);
+    }
+    session.output.text(&format!("{}\n", table(&shown, Some(TABLE_WIDTH))))?;
     if let Some(all) = lines.last() {
         let marks = all.never_reached.len();
         if marks > 0 && session.output.verbose > 0 {

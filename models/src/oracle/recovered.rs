@@ -117,9 +117,10 @@ fn lost(
         After::ProcessCrash | After::PowerLoss => Property::Durability,
     };
     let count = history.get(floor).map_or(0, |v| v.depth) + 1 - version.depth;
+    let noun = if count == 1 { "commit" } else { "commits" };
     Breach::new(property, "acknowledged commit lost", after.words())
         .row("what", format!("{}, and gone {}", history.describe(first), after.words()))
-        .row("lost", format!("{count} commits that had to survive"))
+        .row("lost", format!("{count} {noun} that had to survive"))
         .row("expected", format!("{} = {}", show_key(key), show_value(value.as_deref())))
         .row("found", format!("{} = {}", show_key(key), show_value(found)))
         .row("state", history.describe(id))

@@ -2,40 +2,60 @@
 
 use std::collections::BTreeMap;
 
+use falconry_sim::fault::{Fault, When};
 use falconry_sim::trace::{Event, What};
 
 use crate::cli::output::grouped;
 
-/// Names of tasks and files, as a trace tells them.
+/// An event as a reader sees it.
+#[derive(Clone, Debug)]
+pub struct Told<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Who did it.
+    pub lane: String,
+    /// What was done.
+    pub sentence: String,
+}
+
+/// All events as a reader sees them. A task has the name that it was given in its own boot; another
+/// boot's task of the same number is another.
+pub fn tell(events: &[Event]) -> Vec<Told<'_>> {
+    let mut names = Names::default();
+    let mut told = Vec::with_capacity(events.len());
+    for event in events {
+        names.learn(event);
+        told.push(Told { event, lane: names.lane(event), sentence: names.sentence(event) });
+    }
+    told
+}
+
+/// Names of tasks and files, as far as a trace has told them.
 #[derive(Debug, Default)]
-pub struct Lanes {
+struct Names {
     tasks: BTreeMap<u32, String>,
     files: BTreeMap<u32, String>,
 }
 
-impl Lanes {
-    /// The names that `events` tell.
-    pub fn of(events: &[Event]) -> Lanes {
-        let mut lanes = Lanes::default();
-        for event in events {
-            match &event.what {
-                What::Spawn { child, name } => {
-                    lanes.tasks.insert(*child, name.clone());
-                }
-                What::File { file, path } => {
-                    lanes.files.insert(*file, path.clone());
-                }
-                _ => {}
+impl Names {
+    fn learn(&mut self, event: &Event) {
+        match &event.what {
+            What::Boot { .. } => self.tasks.clear(),
+            What::Spawn { child, name } => {
+                self.tasks.insert(*child, name.clone());
             }
+            What::File { file, path } => {
+                self.files.insert(*file, path.clone());
+            }
+            _ => {}
         }
-        lanes
     }
 
-    /// Who did it.
-    pub fn lane(&self, event: &Event) -> String {
+    fn lane(&self, event: &Event) -> String {
         match &event.what {
             What::Boot { .. } | What::Down { .. } => "machine".into(),
-            What::Fault { .. } | What::Settled { .. } => "disk".into(),
+            What::Fault { fault, .. } => part(*fault).into(),
+            What::Settled { .. } => "disk".into(),
             What::Note { lane, .. } => lane.clone(),
             _ => self.task(event.task),
         }
@@ -53,8 +73,7 @@ impl Lanes {
         self.files.get(&file).cloned().unwrap_or_else(|| format!("file {file}"))
     }
 
-    /// What was done.
-    pub fn sentence(&self, event: &Event) -> String {
+    fn sentence(&self, event: &Event) -> String {
         match &event.what {
             What::Boot { number } => format!("boot {number}"),
             What::Down { how } => format!("down: {how}"),
@@ -71,7 +90,7 @@ impl Lanes {
                 format!("{op} {}{}{failure}", self.file(*file), place(*offset, *len))
             }
             What::Fault { fault, file, offset, len } => {
-                format!("{fault}: {}{}", self.file(*file), place(*offset, *len))
+                self.fault(*fault, *file, place(*offset, *len), *offset)
             }
             What::Settled { file, kept, lost } => format!(
                 "{}: of its unsynced sectors {} are new, {} are older",
@@ -84,6 +103,27 @@ impl Lanes {
             other => format!("{other:?}"),
         }
     }
+
+    /// A fault of the disk has a file and a place there, one of a clock an amount of time.
+    fn fault(&self, fault: Fault, file: u32, place: String, amount: u64) -> String {
+        match (fault.when(), file, amount) {
+            (When::Clock, _, 0) | (When::Life | When::Scheduler, ..) => fault.name().into(),
+            (When::Clock, _, ns) => format!("{fault}: {} ns", grouped(ns)),
+            (_, 0, _) if place.is_empty() => fault.name().into(),
+            (_, 0, _) => format!("{fault}:{place}"),
+            (_, file, _) => format!("{fault}: {}{place}", self.file(file)),
+        }
+    }
+}
+
+/// The part of the machine that has the fault.
+fn part(fault: Fault) -> &'static str {
+    match fault.when() {
+        When::Life => "machine",
+        When::PowerLoss | When::Error | When::Silent | When::Slow => "disk",
+        When::Clock => "clock",
+        When::Scheduler => "scheduler",
+    }
 }
 
 fn place(offset: u64, len: u64) -> String {
@@ -95,17 +135,59 @@ fn place(offset: u64, len: u64) -> String {
     }
 }
 
-/// One event in one line, with names from `events`.
-pub fn event_text(event: &Event, events: &[Event]) -> String {
-    let lanes = Lanes::of(events);
-    format!("{} {}", lanes.lane(event), lanes.sentence(event))
-}
-
 /// Whether the machine did something there that hurts.
 pub fn is_fault(event: &Event) -> bool {
     match &event.what {
-        What::Fault { .. } => true,
+        What::Fault { fault, .. } => !is_end(*fault),
         What::Down { how } => how != "returned",
         _ => false,
+    }
+}
+
+/// Whether a fault ends a boot: how the machine goes down tells it already.
+pub fn is_end(fault: Fault) -> bool {
+    matches!(fault, Fault::PowerLoss | Fault::ProcessCrash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use falconry_sim::trace::EventId;
+
+    fn at(task: u32, what: What) -> Event {
+        Event { id: EventId(0), step: 1, time_ns: 0, task, cause: None, what }
+    }
+
+    fn fault(fault: Fault, file: u32, offset: u64, len: u64) -> Event {
+        at(0, What::Fault { fault, file, offset, len })
+    }
+
+    /// Each was once told as a fault of the disk, at byte so many of file 0.
+    #[test]
+    fn a_fault_is_told_in_its_own_lane_and_unit() {
+        let rows = [
+            (fault(Fault::TornWrite, 1, 512, 9), "disk", "torn_write: log at 512, 9 bytes"),
+            (fault(Fault::StallDevice, 0, 0, 0), "disk", "stall_device"),
+            (fault(Fault::Suspend, 0, 151_211, 0), "clock", "suspend: 151 211 ns"),
+            (fault(Fault::WallCoarse, 0, 0, 0), "clock", "wall_coarse"),
+            (fault(Fault::SpuriousWake, 0, 0, 0), "scheduler", "spurious_wake"),
+            (fault(Fault::CrashInRecovery, 0, 0, 0), "machine", "crash_in_recovery"),
+        ];
+        let mut events = vec![at(0, What::File { file: 1, path: "log".into() })];
+        events.extend(rows.iter().map(|(event, ..)| event.clone()));
+        for (told, (_, lane, sentence)) in tell(&events)[1..].iter().zip(rows) {
+            assert_eq!((&*told.lane, &*told.sentence), (lane, sentence));
+        }
+    }
+
+    /// With one table for all boots, a task bore the name that its number had in the last one.
+    #[test]
+    fn a_task_bears_the_name_of_its_own_boot() {
+        let spawn = |name: &str| at(0, What::Spawn { child: 1, name: name.into() });
+        let site = || at(1, What::Site { name: "here".into() });
+        let boot = |number| at(0, What::Boot { number });
+        let events = [boot(1), spawn("writer"), site(), boot(2), site(), spawn("reader"), site()];
+        let lanes: Vec<String> = tell(&events).into_iter().map(|told| told.lane).collect();
+        assert_eq!(lanes, ["machine", "main", "writer", "machine", "task 1", "main", "reader"]);
     }
 }

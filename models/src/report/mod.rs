@@ -7,5 +7,5 @@ mod bytes;
 mod events;
 mod text;
 
-pub use events::{Lanes, event_text};
+pub use events::{Told, is_end, tell};
 pub use text::{Report, Trust};

@@ -3,7 +3,7 @@
 use falconry_sim::trace::Event;
 
 use super::bytes;
-use super::events::{Lanes, is_fault};
+use super::events::{Told, is_fault, tell};
 use crate::cli::command::Caller;
 use crate::cli::output::{RED, grouped};
 use crate::run::{Case, Finding};
@@ -101,8 +101,8 @@ impl Report<'_> {
         if self.events.is_empty() {
             return;
         }
-        let lanes = Lanes::of(self.events);
-        let (path, title) = self.path(&lanes);
+        let told = tell(self.events);
+        let (path, title) = self.path(&told);
         lines.push(format!(
             "  the path of {} ({} of {} events)",
             ascii(&title),
@@ -111,7 +111,7 @@ impl Report<'_> {
         ));
         lines.push("      step      lane        event".into());
         let skipped = path.len().saturating_sub(PATH_MAX);
-        for (index, event) in path.iter().enumerate() {
+        for (index, Told { event, lane, sentence }) in path.iter().enumerate() {
             if (PATH_HEAD..PATH_HEAD + skipped).contains(&index) {
                 if index == PATH_HEAD {
                     lines.push(format!("      ...       {} more events", grouped(skipped as u64)));
@@ -123,37 +123,27 @@ impl Report<'_> {
                 event if is_fault(event) => '!',
                 _ => ' ',
             };
-            let (lane, text) = (ascii(&lanes.lane(event)), ascii(&lanes.sentence(event)));
+            let (lane, text) = (ascii(lane), ascii(sentence));
             lines.push(format!("    {mark} {:<9} {lane:<11} {text}", grouped(event.step)));
         }
         lines.push(String::new());
     }
 
     /// The events that concern the affected words, what the machine did between them, and the last.
-    fn path(&self, lanes: &Lanes) -> (Vec<&Event>, String) {
+    fn path<'a>(&self, told: &'a [Told<'a>]) -> (Vec<&'a Told<'a>>, String) {
         let words = &self.finding.path_of;
-        let names_one = |event: &&Event| {
-            let text = lanes.sentence(event);
-            words.iter().any(|word| contains_word(&text, word))
-        };
+        let names_one =
+            |told: &Told<'_>| words.iter().any(|word| contains_word(&told.sentence, word));
         let last_step = if self.finding.step > 0 { self.finding.step } else { u64::MAX };
-        let events: Vec<&Event> =
-            self.events.iter().take_while(|event| event.step <= last_step).collect();
-        let Some(first) = events.iter().position(names_one) else {
-            let (before, tail) = events.split_at(events.len().saturating_sub(TAIL));
-            let of_machine = before.iter().filter(|event| is_fault(event));
-            return (of_machine.chain(tail).copied().collect(), "the run".into());
+        let told = &told[..told.partition_point(|told| told.event.step <= last_step)];
+        let Some(first) = told.iter().position(names_one) else {
+            let (before, tail) = told.split_at(told.len().saturating_sub(TAIL));
+            let of_machine = before.iter().filter(|told| is_fault(told.event));
+            return (of_machine.chain(tail).collect(), "the run".into());
         };
-        let mut path: Vec<&Event> = events[first..]
-            .iter()
-            .filter(|event| names_one(event) || is_fault(event))
-            .copied()
-            .collect();
-        if let Some(last) = events.last()
-            && path.last() != Some(last)
-        {
-            path.push(last);
-        }
+        let bears_on_it = |told: &&Told<'_>| names_one(told) || is_fault(told.event);
+        let (last, before) = told[first..].split_last().expect("the first is among them");
+        let path = before.iter().filter(bears_on_it).chain([last]).collect();
         (path, words.join(", "))
     }
 

@@ -2,14 +2,17 @@
 
 use falconry_sim::trace::Event;
 
-use crate::report::event_text;
+use crate::report::tell;
 use crate::run::{Finding, Outcome, Property};
 
 /// How the second run differs from the first; their digests do.
 pub fn difference(first: &Outcome, second: &Outcome) -> Finding {
     let index = first.trace.iter().zip(&second.trace).take_while(|(a, b)| a == b).count();
     let show = |events: &[Event]| match events.get(index) {
-        Some(event) => format!("step {} {}", event.step, event_text(event, events)),
+        Some(event) => {
+            let told = tell(&events[..=index]).pop().expect("one for each event");
+            format!("step {} {} {}", event.step, told.lane, told.sentence)
+        }
         None => format!("the end, after {index} events"),
     };
     let same_events = index == first.trace.len() && index == second.trace.len();
