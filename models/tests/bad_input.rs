@@ -91,6 +91,11 @@ fn names_that_do_not_exist() {
              compact_on_open, locks\n",
         ),
         (
+            "worker",
+            2,
+            "error: unrecognized subcommand 'worker'\n\nUsage: falconry [OPTIONS] <COMMAND>TRY_HELP",
+        ),
+        (
             "fly",
             2,
             "error: unrecognized subcommand 'fly'\n\nUsage: falconry [OPTIONS] <COMMAND>TRY_HELP",

@@ -185,6 +185,27 @@ fn an_export_that_fails_costs_no_verdict() {
     }
 }
 
+/// By the clock, two runs in one second were both the first.
+#[test]
+fn a_finding_is_new_in_its_first_run_only() {
+    let room = Room::new("new");
+    let states = || {
+        let found = call(
+            &room,
+            "swarm -q --engine redb --scenario kv/ledger --break-sync --seeds 0..4 --fail-fast",
+        );
+        assert_eq!(found.code, Some(1), "{}", found.stderr);
+        let list = call(&room, "findings list").stdout;
+        let of_redb = list.lines().filter(|line| line.contains("| redb "));
+        of_redb
+            .map(|line| line.split('|').nth(4).expect("a state").trim().to_string())
+            .collect::<Vec<_>>()
+    };
+    let first = states();
+    assert!(!first.is_empty() && first.iter().all(|state| state == "new"), "{first:?}");
+    assert_eq!(states(), vec!["known"; first.len()]);
+}
+
 /// The file of the recording that a swarm printed.
 fn recording_of(call: &Call) -> String {
     let line = call.stdout.lines().find_map(|line| line.trim().strip_prefix("recording"));

@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
 
 fn run() -> Exit {
     // Not a verb: how a swarm calls its children is nobody else's business.
-    if std::env::args_os().nth(1).is_some_and(|word| word == crate::swarm::WORKER) {
+    if crate::swarm::is_worker() {
         crate::swarm::worker_main();
         return Exit::Nothing;
     }

@@ -112,6 +112,9 @@ impl Output {
     }
 }
 
+/// Widest table, whatever the terminal: what is printed is the same everywhere.
+pub const TABLE_WIDTH: u16 = 100;
+
 /// A number with a space between groups of three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

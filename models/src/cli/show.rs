@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use clap::CommandFactory;
-use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{ContentArrangement, Table};
 use falconry_sim::fault::Fault;
 use serde::Serialize;
 
 use super::choice::unusable;
 use super::exit::{Exit, Stop};
-use super::output::grouped;
+use super::output::{TABLE_WIDTH, grouped};
 use super::session::Session;
 use super::typed::{FaultVerb, Findings, Scenario, StoreFlags, Typed};
 use crate::report::{Report, Trust};
@@ -126,7 +126,7 @@ fn state(known: &Known) -> &'static str {
     match known {
         Known { expected: true, .. } => "expected",
         Known { in_newest_run: false, .. } => "gone",
-        Known { first_seen_s, last_seen_s, .. } if first_seen_s == last_seen_s => "new",
+        Known { runs: 1, .. } => "new",
         _ => "known",
     }
 }
@@ -159,6 +159,7 @@ fn show_finding(session: &Session, signature: &str, flags: &StoreFlags) -> Resul
 fn plain_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).force_no_tty().set_header(header);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(TABLE_WIDTH);
     table
 }
 

@@ -11,7 +11,7 @@ use super::choice::{CANARY, Choice, canary};
 use super::command::profile_name;
 use super::examine::{Examiner, Verdict};
 use super::exit::{Exit, Stop};
-use super::output::grouped;
+use super::output::{TABLE_WIDTH, grouped};
 use super::session::Session;
 use super::typed;
 use super::values::{Partition, SeedRange};
@@ -30,9 +30,6 @@ const RANDOM_SEED_BITS: u32 = 40;
 
 /// Signatures with a full report; of the others the first line is shown.
 const REPORTS_MAX: usize = 8;
-
-/// Widest table where the terminal's width is not known.
-const TABLE_WIDTH: u16 = 100;
 
 /// What the table calls the sum when the canary ran beside the parts.
 const ALL_OTHERS: &str = "all but canary";

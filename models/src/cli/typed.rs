@@ -1,6 +1,6 @@
 //! What was typed: one table for arguments and environment, and for help, completions and man page.
 //!
-//! Nothing is looked up or decided here; `meant` does that.
+//! Nothing is looked up or decided here: `choice` says which cases are meant, each verb the rest.
 
 use std::path::PathBuf;
 
@@ -71,7 +71,7 @@ pub enum Verb {
     Run(Run),
     /// Run many seeds on all cores
     Swarm(Swarm),
-    /// Run one seed or recording again, with its full trace
+    /// Run one seed or recording again; -v shows its full trace
     Replay(Replay),
     /// Run each seed twice and compare event by event
     Check(Check),

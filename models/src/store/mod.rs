@@ -85,6 +85,8 @@ pub struct Known {
     pub first_seen_s: u64,
     /// When it was seen last.
     pub last_seen_s: u64,
+    /// How many runs had it.
+    pub runs: u64,
     /// Whether the newest run had it.
     pub in_newest_run: bool,
 }
@@ -203,7 +205,9 @@ impl Store {
         let read = || -> rusqlite::Result<Vec<Known>> {
             let mut statement = self.connection.prepare(
                 "SELECT signature, engine, sentence, count, expected, first_revision, first_s, \
-                 last_s, last_run = (SELECT max(run) FROM runs) \
+                 last_s, last_run = (SELECT max(run) FROM runs), \
+                 (SELECT count(DISTINCT run) FROM sightings AS seen \
+                 WHERE seen.signature = signatures.signature AND seen.engine = signatures.engine) \
                  FROM signatures ORDER BY last_run DESC, signature, engine",
             )?;
             let rows = statement.query_map([], |row| {
@@ -217,6 +221,7 @@ impl Store {
                     first_seen_s: row.get::<_, i64>(6)? as u64,
                     last_seen_s: row.get::<_, i64>(7)? as u64,
                     in_newest_run: row.get(8)?,
+                    runs: row.get::<_, i64>(9)? as u64,
                 })
             })?;
             rows.collect()

@@ -23,14 +23,23 @@ use std::time::{Duration, Instant};
 use super::protocol::{Blocked, FromWorker, ToWorker};
 use crate::run::Case;
 
-/// The first argument of a worker.
-pub const WORKER: &str = "worker";
+/// The only argument of a worker.
+const WORKER: &str = "worker";
+
+/// Set for workers alone: typed by somebody, the word is no verb.
+const WORKER_MARK: &str = "FALCONRY_WORKER";
 
 /// A busy worker that gives no sign of life for so long is ended.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Lines of a worker's stderr that are kept.
 const STDERR_LINES_MAX: usize = 8;
+
+/// Whether this process was started as a worker.
+pub fn is_worker() -> bool {
+    let word = std::env::args_os().nth(1);
+    word.is_some_and(|word| word == WORKER) && std::env::var_os(WORKER_MARK).is_some()
+}
 
 /// What a worker did.
 pub enum Happening {
@@ -208,6 +217,7 @@ impl Pool {
         let birth = self.births;
         let mut child = Command::new(std::env::current_exe()?)
             .arg(WORKER)
+            .env(WORKER_MARK, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

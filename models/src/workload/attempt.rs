@@ -152,7 +152,6 @@ impl<'a> Attempt<'a> {
         }
         let count = writes.len();
         let id = witness.enter(head, client, writes);
-        // The text of a remark is made only for a kept trace; the digest has the lane alone.
         remark("txn", || format!("txn {} on txn {}: {count} writes", id.0, head.0));
         let put = transaction.put(HEAD_KEY, &History::head_value(id));
         if let Err(stop) = checked(witness, "put", put) {
