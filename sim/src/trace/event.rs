@@ -187,9 +187,11 @@ impl What {
     /// Folds the event, with two words of its own (when it was, and who did it), into a digest.
     #[inline]
     pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {
-        let mut head = |code, a, b| fold_head(digest, when, who, code, a, b);
+        let mut head = |code: u64, a: u64, b: u64| {
+            digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
+        };
         match self {
-            What::Preempt { to } => fold_preempt(digest, when, who, *to),
+            What::Preempt { to } => head(5, u64::from(*to), 0),
             What::Boot { number } => head(1, u64::from(*number), 0),
             What::Down { how } => fold_text(digest, when, who ^ 2 << 56, how),
             What::Spawn { child, name } => {
@@ -221,17 +223,6 @@ impl What {
             }
         }
     }
-}
-
-/// What [`What::fold`] does with [`What::Preempt`].
-#[inline]
-pub(super) fn fold_preempt(digest: &mut Digest, when: u64, who: u64, to: u32) {
-    fold_head(digest, when, who, 5, u64::from(to), 0);
-}
-
-#[inline]
-fn fold_head(digest: &mut Digest, when: u64, who: u64, code: u64, a: u64, b: u64) {
-    digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
 }
 
 fn fold_text(digest: &mut Digest, when: u64, who: u64, text: &str) {

@@ -2,7 +2,9 @@
 //!
 //! # Method
 //!
-//! Every event is folded into a 128-bit digest. Only when the trace is kept are the events stored.
+//! Every event is folded into a 128-bit digest. The one that comes at every step, a preemption, goes
+//! into a lane of 64 bits first, which is folded with the next event of another kind. Only when the
+//! trace is kept are the events stored.
 //!
 //! # Invariant
 //!
@@ -26,6 +28,8 @@ pub struct Trace {
     /// The task that does it.
     pub(crate) task: u32,
     digest: Digest,
+    /// The preemptions since the last event of another kind; 0 without any.
+    preempted: u64,
     count: u64,
     kept: Option<Vec<Event>>,
 }
@@ -41,6 +45,8 @@ impl Trace {
     pub fn event(&mut self, cause: Option<EventId>, what: What) -> EventId {
         let id = EventId(self.count);
         self.count += 1;
+        self.digest = self.digest();
+        self.preempted = 0;
         what.fold(&mut self.digest, self.time_ns ^ u64::from(self.task) << 48, self.step);
         if self.kept.is_some() {
             self.keep(id, cause, what);
@@ -51,8 +57,10 @@ impl Trace {
     /// As [`Trace::event`] with [`What::Preempt`]: the one event that comes at every step.
     #[inline]
     pub(crate) fn preempt(&mut self, to: u32) {
-        let when = self.time_ns ^ u64::from(self.task) << 48;
-        event::fold_preempt(&mut self.digest, when, self.step, to);
+        // The lowest bit says that the lane is in use.
+        let turn = self.time_ns ^ self.step.rotate_left(24) ^ u64::from(to) << 48;
+        self.preempted =
+            ((self.preempted ^ turn).wrapping_mul(0x9E37_79B9_7F4A_7C15)).rotate_left(29) | 1;
         self.count += 1;
         if self.kept.is_some() {
             self.keep(EventId(self.count - 1), None, What::Preempt { to });
@@ -84,8 +92,13 @@ impl Trace {
     }
 
     /// Digest of all events so far.
+    #[inline]
     pub fn digest(&self) -> Digest {
-        self.digest
+        let mut digest = self.digest;
+        if self.preempted != 0 {
+            digest.fold(self.preempted, self.count);
+        }
+        digest
     }
 
     /// The stored events; none when the trace is not kept.
