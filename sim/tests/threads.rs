@@ -182,14 +182,16 @@ fn a_spawn_and_a_weak_exchange_fail_when_they_are_let() {
 
 /// The most steps that one of three tasks, which take turns in order, waited for its next turn, and how
 /// often the trace has the fault.
-fn longest_wait(starve_ppm: u32) -> (u64, u64) {
+fn longest_wait(rates: &[(Fault, u32)]) -> (u64, u64) {
     let config = MachineConfig {
         strategy: Some(StrategyKind::RoundRobin),
         keep_trace: true,
         ..MachineConfig::default()
     };
     let mut machine = Machine::new(config, Choices::from_seed(5));
-    machine.faults().set_rate(Fault::Starve, starve_ppm);
+    for (fault, ppm) in rates {
+        machine.faults().set_rate(*fault, *ppm);
+    }
     machine.run(|_| {
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -214,9 +216,9 @@ fn longest_wait(starve_ppm: u32) -> (u64, u64) {
 
 #[test]
 fn a_starved_task_waits_longer() {
-    let (fair, none) = longest_wait(0);
+    let (fair, none) = longest_wait(&[]);
     assert!(fair <= 6 && none == 0, "{fair} steps, {none} times");
-    let (starved, some) = longest_wait(PPM);
+    let (starved, some) = longest_wait(&[(Fault::Starve, PPM)]);
     assert!(some > 0 && starved >= 2 * fair, "{starved} steps, {some} times");
 }
 

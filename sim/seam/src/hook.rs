@@ -291,7 +291,7 @@ pub(crate) fn current() -> Option<&'static dyn Machine> {
 /// Hands the machine that this OS thread simulates to `f`; `None` when it simulates none.
 #[inline]
 pub fn with_current<R>(f: impl FnOnce(&dyn Machine) -> R) -> Option<R> {
-    current().map(|machine| f(machine))
+    current().map(f)
 }
 
 /// Whether this OS thread simulates a machine.

@@ -43,7 +43,7 @@ pub const BOUND_MAX: u64 = 1 << 40;
 
 enum Source {
     Zero,
-    Seed(Streams),
+    Seed,
     Recording { recording: Recording, at: usize },
     Bytes { bytes: Vec<u8>, at: usize },
     Enumerate(enumerate::Path),
@@ -63,14 +63,23 @@ pub struct Divergence {
 /// The largest recording whose memory is kept for the next run on this OS thread.
 const SPARE_ENTRIES_MAX: usize = 1 << 16;
 
+#[derive(Default)]
+struct Spare {
+    labels: Labels,
+    record: Vec<u64>,
+    streams: Streams,
+}
+
 thread_local! {
     /// Memory of an earlier run, empty: a run starts without asking the allocator.
-    static SPARE: Cell<Option<(Labels, Vec<u64>)>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Spare>> = const { Cell::new(None) };
 }
 
 /// The labelled choices of one run.
 pub struct Choices {
     source: Source,
+    /// Used by [`Source::Seed`] alone.
+    streams: Streams,
     labels: Labels,
     record: Vec<u64>,
     digest: Digest,
@@ -80,8 +89,10 @@ pub struct Choices {
 
 impl Choices {
     fn new(source: Source) -> Self {
-        let (labels, record) = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        Choices { source, labels, record, digest: Digest::new(), task: 0, divergence: None }
+        let Spare { labels, record, streams } =
+            SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        let digest = Digest::new();
+        Choices { source, streams, labels, record, digest, task: 0, divergence: None }
     }
 
     /// Every choice is 0: a run without fault or preemption.
@@ -91,7 +102,9 @@ impl Choices {
 
     /// Choices drawn from `seed`.
     pub fn from_seed(seed: u64) -> Self {
-        Self::new(Source::Seed(Streams::new(seed)))
+        let mut choices = Self::new(Source::Seed);
+        choices.streams.begin(seed);
+        choices
     }
 
     /// The choices of an earlier run of the same revision.
@@ -140,8 +153,8 @@ impl Choices {
     ) -> u64 {
         assert!(bound > 0 && bound <= BOUND_MAX, "a choice among {bound} alternatives");
         let label = label.into_label(&mut self.labels);
-        let value = if let Source::Seed(streams) = &mut self.source {
-            let value = propose(&mut streams.draws(label, &self.labels));
+        let value = if let Source::Seed = self.source {
+            let value = propose(&mut self.streams.draws(label, &self.labels));
             assert!(value < bound, "{} proposed {value} of {bound}", self.labels.name(label));
             value
         } else {
@@ -237,7 +250,7 @@ impl Choices {
     #[cold]
     fn given(&mut self, label: Label, bound: u64, allowed: &dyn Fn(u64) -> bool) -> u64 {
         match &mut self.source {
-            Source::Zero | Source::Seed(_) => 0,
+            Source::Zero | Source::Seed => 0,
             Source::Bytes { bytes, at } => {
                 let mut rest = arbitrary::Unstructured::new(&bytes[*at..]);
                 let value = rest.int_in_range(0..=bound - 1).unwrap_or(0);
@@ -272,10 +285,11 @@ impl Drop for Choices {
     fn drop(&mut self) {
         let mut labels = std::mem::take(&mut self.labels);
         let mut record = std::mem::take(&mut self.record);
-        if record.capacity() <= SPARE_ENTRIES_MAX {
+        if (1..=SPARE_ENTRIES_MAX).contains(&record.capacity()) {
             labels.clear();
             record.clear();
-            let _ = SPARE.try_with(|spare| spare.set(Some((labels, record))));
+            let streams = std::mem::take(&mut self.streams);
+            let _ = SPARE.try_with(|spare| spare.set(Some(Spare { labels, record, streams })));
         }
     }
 }

@@ -7,7 +7,7 @@ use super::label::{BUILT_IN, Label, Labels, component, hash};
 
 const NO_STREAM: u16 = u16::MAX;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Streams {
     seed: u64,
     /// The stream of each label, by its number.
@@ -16,8 +16,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(seed: u64) -> Self {
-        Streams { seed, of_label: Vec::new(), streams: Vec::new() }
+    /// With no stream derived yet.
+    pub(super) fn begin(&mut self, seed: u64) {
+        self.seed = seed;
+        self.of_label.clear();
+        self.streams.clear();
     }
 
     #[inline]

@@ -207,6 +207,9 @@ impl DiskModel {
 
     /// Forgets files that nothing can lead to any more.
     pub(super) fn sweep(&mut self) {
+        if self.nodes.is_empty() {
+            return;
+        }
         let mut reached: BTreeSet<FileId> = self.tree.nodes().collect();
         reached.extend(self.platter.tree.nodes());
         reached.extend(self.pending_names.iter().map(|pending| pending.change.node()));

@@ -78,7 +78,9 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new() -> Self {
-        Tree { dirs: BTreeMap::from([(ROOT, BTreeMap::new())]) }
+        let mut dirs = BTreeMap::new();
+        dirs.insert(ROOT, BTreeMap::new());
+        Tree { dirs }
     }
 
     /// The entries of a directory; `None` if it is none.
