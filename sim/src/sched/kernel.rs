@@ -266,7 +266,8 @@ impl Kernel {
         unsafe { self.state.take_back() };
         let mut state = self.borrow();
         let task = state.current;
-        std::mem::forget(state.me().fiber.take());
+        // Dropping a fiber frees nothing of it.
+        state.me().fiber = None;
         state.tasks[task as usize].wait = Wait::Ended;
         let named = Named(task, &state.tasks[task as usize]).to_string();
         let message =
