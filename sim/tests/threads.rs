@@ -420,12 +420,13 @@ fn a_panic_that_is_caught_is_no_verdict() {
     assert_eq!(machine.take_verdict(), None);
 }
 
+fn deeper(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 32]);
+    if depth == 0 { 0 } else { deeper(depth - 1) + frame[3] }
+}
+
 #[test]
 fn an_overflow_is_a_verdict() {
-    fn deeper(depth: u64) -> u64 {
-        let frame = std::hint::black_box([depth; 32]);
-        if depth == 0 { 0 } else { deeper(depth - 1) + frame[3] }
-    }
     for seed in 0..3 {
         let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
         machine.boot(Ending::Never, |_| {
@@ -478,5 +479,42 @@ fn a_recording_replays_a_run() {
         let mut second = Machine::new(MachineConfig::default(), choices);
         assert_eq!(work(&mut second), digest);
         assert_eq!(second.choices().divergence(), None);
+    }
+}
+
+#[test]
+fn a_machine_within_a_task_leaves_the_outer_one_as_it_was() {
+    let mut outer = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+    let booted = outer.boot(Ending::Never, |_| {
+        let mut inner = Machine::new(MachineConfig::default(), Choices::from_seed(2));
+        let sum = inner.run(|_| {
+            let tasks: Vec<_> = (1..4).map(|number| thread::spawn(move || number)).collect();
+            tasks.into_iter().map(|task| task.join().unwrap()).sum::<i32>()
+        });
+        drop(inner);
+        thread::spawn(thread::yield_now).join().unwrap();
+        assert_eq!(sum, 6);
+        std::hint::black_box(deeper(10_000_000))
+    });
+    match booted.end {
+        End::Verdict(verdict) => assert_eq!(verdict.kind, VerdictKind::StackOverflow),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_last_panic_of_a_task_is_the_one_that_is_told() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+    let booted = machine.boot(Ending::Never, |_| {
+        let other = thread::spawn(|| (0..10).for_each(|_| thread::yield_now()));
+        let caught = std::panic::catch_unwind(|| panic!("the first, which is caught"));
+        assert!(caught.is_err());
+        other.join().unwrap();
+        assert!(!thread::panicking());
+        panic!("the second");
+    });
+    match booted.end {
+        End::Verdict(verdict) => assert_eq!(verdict.message, "the second"),
+        End::Returned(()) | End::PowerLoss | End::ProcessCrash => panic!("it panicked"),
     }
 }
