@@ -97,7 +97,7 @@ faults! {
     DirentLost "dirent_lost" PowerLoss "A name that was created or removed without a directory sync is as before.";
     RenameUndone "rename_undone" PowerLoss "A rename without a directory sync did not happen.";
     EioRead "eio_read" Error "A read fails once with EIO.";
-    EioReadSticky "eio_read_sticky" Error "A sector cannot be read until it is written again.";
+    EioReadSticky "eio_read_sticky" Error "A sector, or a run of them, cannot be read until it is written again.";
     EioWrite "eio_write" Error "A write fails with EIO; nothing, a part or all of it was applied.";
     SyncFailDirty "sync_fail_dirty" Error "A sync fails with EIO; the pages stay dirty and a later sync may write them.";
     SyncFailClean "sync_fail_clean" Error "A sync fails with EIO; the pages are marked clean, the cache shows the new bytes, the platter has the old.";
@@ -239,12 +239,19 @@ pub struct Faults {
     delivered: [u64; FAULT_COUNT],
     /// While they are held back no fault comes, and the draws are made all the same.
     held_back: bool,
+    /// The fault that comes at a decision point given by its number, and how many are left to it.
+    nth: Option<(Fault, u64)>,
 }
 
 impl Faults {
     /// No fault at all.
     pub fn none() -> Self {
-        Faults { rate_ppm: [0; FAULT_COUNT], delivered: [0; FAULT_COUNT], held_back: false }
+        Faults {
+            rate_ppm: [0; FAULT_COUNT],
+            delivered: [0; FAULT_COUNT],
+            held_back: false,
+            nth: None,
+        }
     }
 
     /// Sets one rate, in millionths of its decision points.
@@ -264,11 +271,35 @@ impl Faults {
         self.held_back = held_back;
     }
 
+    /// Lets `fault` come at the `nth` decision point, from 1, at which it may come at all, and at no
+    /// other for that reason: for a sweep of errors over every call of a program. The choice there is
+    /// made all the same; it does not hold, so a recording needs this setting too.
+    pub fn fail_nth(&mut self, fault: Fault, nth: u64) {
+        assert!(nth > 0, "decision points are counted from 1");
+        self.nth = Some((fault, nth));
+    }
+
+    /// How many decision points are left until that of [`Faults::fail_nth`]; 0 when it is over.
+    pub fn nth_left(&self) -> u64 {
+        self.nth.map_or(0, |(_, left)| left)
+    }
+
+    /// The fault that was asked for at this decision point, if it is the one.
+    #[cold]
+    fn at_nth(&mut self, among: &[Fault]) -> Option<Fault> {
+        let (fault, left) = self.nth.as_mut()?;
+        if self.held_back || *left == 0 || !among.contains(fault) {
+            return None;
+        }
+        *left -= 1;
+        (*left == 0).then_some(*fault)
+    }
+
     /// Decides which fault of `among`, if any, comes at this decision point: the first one that the
     /// draw hits. The caller counts it with [`Faults::delivered`] when it takes effect.
     #[inline]
     pub fn pick(
-        &self,
+        &mut self,
         choices: &mut Choices,
         label: impl IntoLabel,
         among: &[Fault],
@@ -282,11 +313,16 @@ impl Faults {
             });
             hit.map_or(0, |index| index as u64 + 1)
         });
+        if self.nth.is_some()
+            && let Some(fault) = self.at_nth(among)
+        {
+            return Some(fault);
+        }
         picked.checked_sub(1).map(|index| among[index as usize])
     }
 
     /// Whether `fault` comes at a decision point of its own.
-    pub fn comes(&self, choices: &mut Choices, label: impl IntoLabel, fault: Fault) -> bool {
+    pub fn comes(&mut self, choices: &mut Choices, label: impl IntoLabel, fault: Fault) -> bool {
         self.pick(choices, label, &[fault]).is_some()
     }
 

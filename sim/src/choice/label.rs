@@ -36,12 +36,14 @@ built_in! {
     POWER_AT = "power/at", "When it ends.";
     BOOT_IMAGE = "disk_boot/image", "Whether the platter shows an earlier state.";
     BOOT_ROT = "disk_boot/rot", "Which damage at rest shows.";
+    BOOT_BATTERY = "disk_boot/battery", "Whether a controller's battery charges until the next boot.";
     BOOT_CLAIM = "disk_boot/claim", "Whether the device tells more than it honours.";
     BOOT_SLOW = "disk_boot/slow", "Whether the device is slow until the next boot.";
     DISK_OP = "disk/op", "What goes wrong with one call of the disk.";
     DISK_LATENCY = "disk/latency", "How long one call of the disk takes.";
     DISK_FATE = "disk_fate/sector", "What the platter holds of one unsynced sector after the power has gone.";
     DISK_WRITEBACK = "disk_writeback/next", "Which write the kernel writes back by itself.";
+    DISK_EXPIRED = "disk_writeback/expired", "How much of what is old enough a file writes back.";
     RANDOM = "ambient/random", "Randomness that third-party code asked the OS for.";
 }
 

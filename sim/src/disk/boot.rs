@@ -3,10 +3,11 @@
 //! # Method
 //!
 //! Each boot makes one draw for each of: an old image that comes back, damage at rest, a false claim
-//! of the device, a slow device. The first two need a boot after a power loss: while the page cache
+//! of the device, a slow device, a battery that charges. The first two need a boot after a power loss: while the page cache
 //! lives nobody looks at the platter.
 
 use super::model::{BootState, DiskModel, delivered};
+use super::preset::DevicePreset;
 use crate::choice::Label;
 use crate::env::Env;
 use crate::fault::Fault;
@@ -28,7 +29,8 @@ impl DiskModel {
         if image && cold {
             self.bring_back_image(env);
         }
-        const ROT: &[Fault] = &[Fault::BitRot, Fault::BadSectorRun, Fault::ZeroedSector];
+        const ROT: &[Fault] =
+            &[Fault::BitRot, Fault::BadSectorRun, Fault::ZeroedSector, Fault::EioReadSticky];
         let rot = env.faults.pick(env.choices, Label::BOOT_ROT, ROT);
         if let Some(fault) = rot.filter(|_| cold) {
             self.rot(env, fault);
@@ -41,6 +43,9 @@ impl DiskModel {
             self.boot.slow = true;
             delivered(env, Fault::SlowDevice, 0, 0, 0);
         }
+        // The battery of a controller charges now and then; until it is full writes go through.
+        let charges = env.choices.weighted(Label::BOOT_BATTERY, &[15, 1]) == 1;
+        self.boot.write_through = charges && self.config.device == DevicePreset::RaidBbu;
         self.push_image(env);
     }
 

@@ -83,7 +83,9 @@ impl DiskModel {
                 self.show_platter(file, offset, &mut out[..len]);
             }
         }
-        let kind = if options.direct { Kind::Read } else { Kind::Memory };
+        let node = self.nodes.get_mut(&file).expect("an open file has a node");
+        let fetched = if options.direct { 1 } else { node.cold.fetch(offset, count) };
+        let kind = if fetched > 0 { Kind::Read(fetched) } else { Kind::Memory };
         Ok(Begun { value: count, latency_ns: self.latency(env, fault, file, kind) })
     }
 
@@ -122,7 +124,10 @@ impl DiskModel {
         let fault = self.draw_fault(env, WRITE, file)?;
         self.writable()?;
         let (count, result, flaw) = self.write_fault(env, fault, file, offset, bytes.len())?;
-        self.check_space(env, file, offset, count as u64)?;
+        let is_late = self.config.late_allocation && !options.direct && !options.dsync;
+        if !is_late {
+            self.check_space(env, file, offset, count as u64)?;
+        }
 
         let call = self.new_call();
         let stage = if options.direct { Stage::Device } else { Stage::Cache };
@@ -319,7 +324,7 @@ impl DiskModel {
         offset: u64,
         len: u64,
     ) -> io::Result<()> {
-        let Some(capacity) = self.config.capacity_bytes else { return Ok(()) };
+        let Some(capacity) = self.capacity(env) else { return Ok(()) };
         let new_pages = self.nodes[&file].absent_pages(offset, len);
         let needed = new_pages * PAGE_BYTES as u64;
         if needed > 0 && self.used_bytes() + needed > capacity {

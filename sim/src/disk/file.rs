@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use falconry_seam::disk::LockKind;
 
+use super::cold::ColdPages;
 use super::pages::{PAGE_BYTES, PagePool, PageRef, PageTable, piece, sector_mask};
 use super::platter::{FileId, PlatterFile};
 
@@ -92,6 +93,8 @@ pub(super) struct Node {
     /// What reads see.
     pub(super) pages: PageTable,
     pub(super) len: u64,
+    /// Those of them that nobody has read in since the power came.
+    pub(super) cold: ColdPages,
     pub(super) created_ns: u64,
     /// What is not durable, in the order of the calls.
     pub(super) log: VecDeque<Op>,
@@ -125,11 +128,13 @@ pub(super) struct Entry {
 impl Node {
     /// The file as a boot finds it.
     pub(super) fn from_platter(file: &PlatterFile) -> Self {
+        let cold = ColdPages::of(&file.pages);
         Node {
             pages: file.pages.clone(),
             len: file.len,
             created_ns: file.created_ns,
-            pages_used: file.pages.iter().count() as u64,
+            pages_used: cold.count(),
+            cold,
             linked: true,
             ..Node::default()
         }
@@ -161,6 +166,7 @@ impl Node {
             let after = pool.overlay(slot.as_ref(), at, &bytes[done..done + len]);
             let before = slot.replace(after.clone());
             let mask = sector_mask(at, len);
+            self.cold.show(page);
             if !self.lost.is_empty() {
                 self.found(page, mask);
             }
@@ -189,6 +195,7 @@ impl Node {
         if len < self.len {
             self.pages.truncate(len, pool);
             self.pages_used = self.pages.iter().count() as u64;
+            self.cold.truncate(len);
             self.lost.split_off(&len.div_ceil(PAGE_BYTES as u64));
         }
         let cuts = len < self.len;
@@ -229,6 +236,11 @@ impl Node {
         self.log.push_back(Op { seq: *next_seq, call, stage, flaw, micro });
         self.live += 1;
         *next_seq += 1;
+    }
+
+    /// Place in the order of all of the oldest operation that is pending.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.log.iter().find(|op| !matches!(op.micro, Micro::Done)).map(|op| op.seq)
     }
 
     /// Sectors that were lost are written again.

@@ -5,8 +5,7 @@
 //! A call's own time is the device's middle for its kind, times a factor that is close to log-normal
 //! and chosen once a call; the boring factor is 1. A call of the page cache takes no time, or now and
 //! then a little. A stall keeps one call, all calls of its file, or all calls of the device waiting:
-//! what comes later begins behind it. A drive that stalls for ever is left out (our choice): a call
-//! that never ends is the power loss that follows it.
+//! what comes later begins behind it.
 //!
 //! # Invariant
 //!
@@ -23,8 +22,8 @@ use crate::fault::Fault;
 pub(super) enum Kind {
     /// The page cache.
     Memory,
-    /// The device reads.
-    Read,
+    /// The device reads so many times.
+    Read(u64),
     /// The device writes this many pages.
     Write(u64),
     /// The device writes this many pages and flushes.
@@ -41,6 +40,8 @@ const MEMORY_NS: u64 = 2_000;
 /// How much slower a slow device is.
 const SLOW: u64 = 100;
 const MS: u64 = 1_000_000;
+/// A write and a flush of the disks behind a controller that does not cache.
+const MEDIUM_NS: [u64; 2] = [8 * MS, 15 * MS];
 
 impl DiskModel {
     /// Nanoseconds until the call that begins now ends.
@@ -74,11 +75,14 @@ impl DiskModel {
     }
 
     fn own_time(&self, env: &mut Env<'_>, kind: Kind) -> u64 {
-        let [read, write, flush] = self.device.latency_ns;
+        let [read, mut write, mut flush] = self.device.latency_ns;
+        if self.boot.write_through {
+            [write, flush] = MEDIUM_NS;
+        }
         // Pages of one sync are in flight together: eight at a time (our choice).
         let middle = match kind {
             Kind::Memory => MEMORY_NS,
-            Kind::Read => read,
+            Kind::Read(times) => read * times,
             Kind::Write(pages) => write * pages.div_ceil(8).max(1),
             Kind::Flush(pages) => flush + write * pages.div_ceil(8),
         };

@@ -29,14 +29,24 @@
 //! 4. A **direct** write is aligned to sectors or fails with `EINVAL`; it goes past the page cache, and
 //!    any flush of the device keeps it. A **dsync** write is durable when it returns, with the
 //!    length that shows it, and promotes no other write.
-//! 5. Above the **dirty limit** the oldest operations of a file that is chosen are written back, so
-//!    that what is pending, and the memory of it, is bounded; the cost of a write does not depend on
-//!    how many are pending.
+//! 5. **Writeback** brings operations to the platter without a sync, a file's oldest first and a call
+//!    as a whole: of a file that is chosen above the *dirty limit*, so that what is pending, and the
+//!    memory of it, is bounded; and by *time*, of each file a chosen part of what is older than the
+//!    delay. Where the file system has one order for everything, so has writeback. Names go with
+//!    time when all data before them has gone, but not in the worst case. The cost of a write does
+//!    not depend on how many are pending.
 //! 6. A **lock** is advisory and belongs to a handle; a second handle of the same process conflicts. A
 //!    file that was removed lives on while it is open. Closing a file is no sync and cannot fail.
 //! 7. A **process crash** takes handles, locks and files without a name. It loses nothing of the page
 //!    cache, so the next boot may read bytes that were never durable and may still be lost.
 //! 8. A **power loss** takes the caches too. Only then is decided what became of what was pending.
+//!    Afterwards the first read of each 128 KiB of a file takes the device's time.
+//! 9. A **capacity** bounds what files use, while `enospc` may come at all: a write or a reservation
+//!    that needs more fails. With *late allocation* a write is taken all the same, and it is the sync
+//!    of a file with new pages that fails, keeps them dirty, and goes on failing until space is made.
+//!    What a power loss leaves may exceed the capacity (our choice).
+//! 10. A **controller with a battery** writes through, and is as slow as its disks, in boots in which
+//!     the battery charges.
 //!
 //! # Outcomes of a power loss
 //!
@@ -97,7 +107,7 @@
 //! | `dirent_lost` | at power loss, to what was not synced | A name that was created or removed without a directory sync is as before. |
 //! | `rename_undone` | at power loss, to what was not synced | A rename without a directory sync did not happen. |
 //! | `eio_read` | errors | A read fails once with EIO. |
-//! | `eio_read_sticky` | errors | A sector cannot be read until it is written again. |
+//! | `eio_read_sticky` | errors | A sector, or a run of them, cannot be read until it is written again. |
 //! | `eio_write` | errors | A write fails with EIO; nothing, a part or all of it was applied. |
 //! | `sync_fail_dirty` | errors | A sync fails with EIO; the pages stay dirty and a later sync may write them. |
 //! | `sync_fail_clean` | errors | A sync fails with EIO; the pages are marked clean, the cache shows the new bytes, the platter has the old. |
@@ -136,6 +146,19 @@
 //! | `spawn_fail` | scheduler | A thread cannot be spawned. |
 //! | `starve` | scheduler | A runnable task gets no turn for a while. |
 //!
+//! # Left out
+//!
+//! Each of these is our choice, with its reason:
+//!
+//! - *A late error of close*: an engine closes a file by dropping it, as with the standard library,
+//!   and a drop tells nothing. The next sync tells (`sync_fail_late`).
+//! - *Hard links*: the seam has none, and no engine here wants one.
+//! - *A stall that never ends*: to the engine it is the power loss that follows it, and no oracle
+//!   could tell it from an engine that hangs.
+//! - *A battery that is empty when the power goes*: what is lost then is what `lying_sync` loses.
+//! - *Times of files* but for creation, *holes that are punched* and *reservations behind the end*:
+//!   the seam has none.
+//!
 //! # Invariants
 //!
 //! - Platter, then pending operations in order, gives the page cache, but for pages that a failed sync
@@ -146,6 +169,7 @@
 
 mod boot;
 mod calls;
+mod cold;
 mod directory;
 mod errors;
 mod export;
@@ -164,6 +188,7 @@ mod sim_disk;
 mod sync;
 mod sync_fault;
 mod tally;
+mod writeback;
 
 pub use calls::{Begun, WriteTicket};
 pub use model::{DiskModel, Handle, Pending};

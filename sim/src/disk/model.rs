@@ -22,6 +22,7 @@ use super::pages::{PAGE_BYTES, PagePool};
 use super::platter::{FileId, Platter};
 use super::preset::{DeviceRules, DiskConfig, FsRules};
 use super::silent::Flushed;
+use super::writeback::Ages;
 use crate::choice::Label;
 use crate::env::Env;
 use crate::fault::Fault;
@@ -66,6 +67,8 @@ pub(super) struct BootState {
     pub(super) read_only: bool,
     pub(super) gone: bool,
     pub(super) slow: bool,
+    /// The controller's battery charges: nothing is cached on the way to the medium.
+    pub(super) write_through: bool,
     /// Calls of the device begin no earlier.
     pub(super) busy_until_ns: u64,
 }
@@ -93,6 +96,8 @@ pub struct DiskModel {
     /// Files with operations in the device's cache.
     pub(super) in_device: BTreeSet<FileId>,
     pub(super) boot: BootState,
+    /// What comes to the platter by time.
+    pub(super) ages: Ages,
     /// Writes that were flushed not long ago, for the faults that undo such.
     pub(super) flushed: VecDeque<Flushed>,
     /// Earlier states of the platter, for the fault that brings one back.
@@ -133,6 +138,7 @@ impl DiskModel {
             dirty: BTreeSet::new(),
             in_device: BTreeSet::new(),
             boot: BootState::default(),
+            ages: Ages::default(),
             flushed: VecDeque::new(),
             images: VecDeque::new(),
             syncs: 0,
@@ -243,6 +249,7 @@ impl DiskModel {
         among: &[Fault],
         file: FileId,
     ) -> io::Result<Option<Fault>> {
+        self.age(env);
         let fault = env.faults.pick(env.choices, Label::DISK_OP, among);
         if self.boot.gone {
             return Err(errno(libc::EIO));
@@ -302,35 +309,6 @@ impl DiskModel {
         }
     }
 
-    /// Keeps pending operations below their bound: the oldest of a chosen file are written back.
-    #[inline]
-    pub(super) fn write_back(&mut self, env: &mut Env<'_>) {
-        while self.pending_ops > self.config.pending_max() {
-            self.write_back_some(env);
-        }
-    }
-
-    #[cold]
-    fn write_back_some(&mut self, env: &mut Env<'_>) {
-        const FILES_MAX: u64 = 8;
-        const BATCH_OPS: usize = 32;
-        let files = (self.dirty.len() as u64).min(FILES_MAX);
-        let index = env.choices.choose(Label::DISK_WRITEBACK, files) as usize;
-        let file =
-            *self.dirty.iter().nth(index).expect("pending operations belong to a dirty file");
-        let batch = self.config.pending_max().div_ceil(8).min(BATCH_OPS as u64) as usize;
-        for _ in 0..batch {
-            let node = self.nodes.get_mut(&file).expect("a dirty file has a node");
-            node.trim();
-            if node.log.is_empty() {
-                break;
-            }
-            let op = node.take(0);
-            self.commit(env, file, op);
-        }
-        self.tidy(file);
-    }
-
     /// After operations of a file are done: the log is trimmed, the sets of files are right again.
     #[inline]
     pub(super) fn tidy(&mut self, file: FileId) {
@@ -341,6 +319,16 @@ impl DiskModel {
                 self.in_device.remove(&file);
             }
         }
+    }
+
+    /// The capacity, while `enospc` may come at all.
+    pub(super) fn capacity(&self, env: &Env<'_>) -> Option<u64> {
+        self.config.capacity_bytes.filter(|_| env.faults.rate_ppm(Fault::Enospc) > 0)
+    }
+
+    /// Whether more was taken into the cache than there is space for.
+    pub(super) fn is_overfull(&self, env: &Env<'_>) -> bool {
+        self.capacity(env).is_some_and(|capacity| self.used_bytes() > capacity)
     }
 
     /// Bytes that files take, as far as the capacity counts them.

@@ -192,6 +192,16 @@ impl PageTable {
         })
     }
 
+    /// Which pages exist: 64 of them a number, a bit a page.
+    pub fn occupied(&self) -> impl Iterator<Item = (u64, u64)> {
+        const { assert!(CHUNK_PAGES == u64::BITS as usize) };
+        self.chunks.iter().map(|(number, chunk)| {
+            let bits = chunk.iter().enumerate();
+            let bits = bits.fold(0, |all, (index, page)| all | u64::from(page.is_some()) << index);
+            (*number, bits)
+        })
+    }
+
     /// The pages that exist, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &PageRef)> {
         self.chunks.iter().flat_map(|(number, chunk)| {

@@ -271,8 +271,12 @@ pub struct DiskConfig {
     pub dirty_ops_max: u64,
     /// Bytes of pages that may be pending before the oldest are written back.
     pub dirty_bytes_max: u64,
-    /// Bytes that files may use; `None` for no bound.
+    /// Virtual time after which what is pending is written back; `None` for never.
+    pub writeback_ns: Option<u64>,
+    /// Bytes that files may use, while `enospc` may come at all; `None` for no bound.
     pub capacity_bytes: Option<u64>,
+    /// A write asks for no space; its sync does, and fails with `ENOSPC` if there is none.
+    pub late_allocation: bool,
     /// Calls take virtual time.
     pub latency: bool,
     /// The survival policy of every crash; `None` draws one a crash.
@@ -290,7 +294,9 @@ impl Default for DiskConfig {
             device: DevicePreset::default(),
             dirty_ops_max: 4096,
             dirty_bytes_max: 16 << 20,
+            writeback_ns: None,
             capacity_bytes: None,
+            late_allocation: false,
             latency: true,
             policy: None,
             split_rename: false,
@@ -324,7 +330,32 @@ impl DiskConfig {
         let device = device[choices.weighted("disk_config/device", &[40, 25, 15, 5, 5, 5, 5])];
         let dirty = choices.log_uniform("disk_config/dirty", 0, 4096 - 64);
         let latency = choices.weighted("disk_config/latency", &[75, 25]) == 0;
-        DiskConfig { fs, device, dirty_ops_max: 4096 - dirty, latency, ..DiskConfig::default() }
+        const MS: u64 = 1_000_000;
+        let mut one_in =
+            |label: &'static str, count: u32| choices.weighted(label, &[count - 1, 1]) == 1;
+        let is_early = !one_in("disk_config/writeback", 4);
+        let is_tight = one_in("disk_config/dirty_bytes", 4);
+        let is_bounded = one_in("disk_config/capacity", 10);
+        let late_allocation = one_in("disk_config/late_allocation", 3);
+        // That a rename is no unit is beyond what any of the others does.
+        let split_rename = one_in("disk_config/split_rename", 20) && fs == FsPreset::WorstCase;
+        let own_sync_failure = one_in("disk_config/own_sync_failure", 4);
+        let delay_ms = choices.range("disk_config/writeback_ms", 1, 2_000);
+        let bytes_less = choices.log_uniform("disk_config/bytes", 0, (16 << 20) - (64 << 10));
+        let capacity = choices.log_uniform("disk_config/capacity_bytes", 256 << 10, 16 << 20);
+        DiskConfig {
+            fs,
+            device,
+            dirty_ops_max: 4096 - dirty,
+            dirty_bytes_max: (16 << 20) - if is_tight { bytes_less } else { 0 },
+            writeback_ns: is_early.then_some(delay_ms * MS),
+            capacity_bytes: is_bounded.then_some(capacity),
+            late_allocation,
+            latency,
+            split_rename,
+            own_sync_failure,
+            policy: None,
+        }
     }
 
     /// Operations that may be pending: the nearer of both bounds, at least 1.

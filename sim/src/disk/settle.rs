@@ -21,6 +21,7 @@ use super::pages::{PAGE_BYTES, SECTOR_BYTES, WHOLE, sector, sectors_of};
 use super::platter::FileId;
 use super::policy::{Fate, Proposer, SurvivalPolicy, UnitPlace};
 use super::preset::{DataOrder, TearUnit};
+use super::writeback::Ages;
 use crate::choice::mix;
 use crate::env::Env;
 use crate::fault::Fault;
@@ -137,6 +138,7 @@ pub(super) struct Settlement {
 impl DiskModel {
     /// The power goes: page cache, device cache, handles and locks are lost.
     pub fn power_loss(&mut self, env: &mut Env<'_>) -> Loss {
+        self.age(env);
         let mut settlement = self.gather();
         self.choose_fates(env, &mut settlement);
         settlement.repair(&self.fs, env.faults);
@@ -349,6 +351,7 @@ impl DiskModel {
         self.pending_ops = 0;
         self.dirty.clear();
         self.in_device.clear();
+        self.ages = Ages::default();
         // Last: it forgets what no node stands for, and an image that came back has other files.
         self.close_all();
     }

@@ -55,11 +55,8 @@ impl DiskModel {
                 return Err(errno(libc::EIO));
             }
             Some(Fault::EioReadSticky) => {
-                if let Some((_, page, index)) = clean(self) {
-                    let bad = &mut self.platter.file(file).bad;
-                    *bad.entry(page).or_default() |= 1 << index;
-                    let at = page * PAGE_BYTES as u64 + (index * SECTOR_BYTES) as u64;
-                    delivered(env, Fault::EioReadSticky, file, at, SECTOR_BYTES as u64);
+                if let Some(place) = clean(self) {
+                    self.damage(env, Fault::EioReadSticky, place);
                 }
             }
             Some(fault @ (Fault::BitRot | Fault::BadSectorRun | Fault::ZeroedSector)) => {
@@ -181,6 +178,8 @@ impl DiskModel {
         let platter = self.platter.file(file);
         let first = page * PAGE_SECTORS as u64 + index as u64;
         let at = first * SECTOR_BYTES as u64;
+        let there = platter.len.div_ceil(SECTOR_BYTES as u64) - first;
+        let most = there.min(RUN_SECTORS_MAX);
         let mut bytes: [u8; SECTOR_BYTES] =
             platter.sector(page, index).try_into().expect("a sector has its size");
         match fault {
@@ -195,9 +194,15 @@ impl DiskModel {
                 platter.overwrite(page, index * SECTOR_BYTES, &zeros, &mut self.pool);
                 delivered(env, fault, file, at, SECTOR_BYTES as u64);
             }
+            Fault::EioReadSticky => {
+                let count = env.choices.log_uniform("disk_eio_read_sticky/sectors", 1, most);
+                for number in first..first + count {
+                    let bad = platter.bad.entry(number / PAGE_SECTORS as u64).or_default();
+                    *bad |= 1 << (number % PAGE_SECTORS as u64);
+                }
+                delivered(env, fault, file, at, count * SECTOR_BYTES as u64);
+            }
             Fault::BadSectorRun => {
-                let there = platter.len.div_ceil(SECTOR_BYTES as u64) - first;
-                let most = there.min(RUN_SECTORS_MAX);
                 let count = env.choices.log_uniform("disk_bad_sector_run/sectors", 1, most);
                 for number in first..first + count {
                     let (page, index) =

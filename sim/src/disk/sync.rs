@@ -29,9 +29,9 @@ use crate::trace::DiskOp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncTicket {
     op: DiskOp,
-    file: FileId,
+    pub(super) file: FileId,
     /// Operations from this one on are not covered.
-    upto: u64,
+    pub(super) upto: u64,
     /// Calls that had not returned.
     in_flight: Vec<u64>,
     /// Its number within the boot.
@@ -90,14 +90,18 @@ impl DiskModel {
         let late = std::mem::take(&mut node.late_error);
         node.trim();
         let covered = node.covered(ticket.upto, &ticket.in_flight);
-        let fate = self.sync_fault(env, ticket.fault, ticket.file, &covered);
+        let fault = match self.has_no_place(env, ticket.file, &covered) {
+            true => Some(Fault::Enospc),
+            false => ticket.fault,
+        };
+        let fate = self.sync_fault(env, fault, ticket, &covered);
         let (covered, result) = match fate {
             SyncFate::Fails(written, error) => (&covered[..written], Err(errno(error))),
             SyncFate::Keeps(written) => (&covered[..written], Ok(())),
         };
         self.commit_all(env, ticket.file, covered, Some(ticket.sync))?;
         if result.is_ok() {
-            if ticket.fault != Some(Fault::LyingSync) {
+            if fault != Some(Fault::LyingSync) {
                 self.flush_device(env, ticket.upto);
             }
             self.keep_name(ticket.file);
@@ -105,11 +109,24 @@ impl DiskModel {
                 return Err(errno(libc::EIO));
             }
         }
-        self.sync_aftermath(ticket.fault, ticket.file, ticket.upto, &ticket.in_flight);
+        self.sync_aftermath(fault, ticket.file, ticket.upto, &ticket.in_flight);
         if late {
             return Err(errno(libc::EIO));
         }
         result
+    }
+
+    /// Whether a sync must fail for want of space that no write had asked for yet.
+    fn has_no_place(&self, env: &Env<'_>, file: FileId, covered: &[usize]) -> bool {
+        if !self.is_overfull(env) {
+            return false;
+        }
+        let there = self.platter.files.get(&file);
+        let log = &self.nodes[&file].log;
+        covered.iter().any(|index| match &log[*index].micro {
+            Micro::Data(data) => there.is_none_or(|file| file.pages.get(data.page).is_none()),
+            _ => false,
+        })
     }
 
     /// Brings operations to the platter in their order, unless the power goes between two of them.
@@ -241,7 +258,7 @@ impl DiskModel {
     }
 
     /// Empties the device's cache of what completed before `upto`.
-    fn flush_device(&mut self, env: &mut Env<'_>, upto: u64) {
+    pub(super) fn flush_device(&mut self, env: &mut Env<'_>, upto: u64) {
         let files: Vec<FileId> = self.in_device.iter().copied().collect();
         for file in files {
             let busy = self.nodes[&file].in_flight.clone();

@@ -5,14 +5,17 @@
 //! A failing sync has written a chosen number of its operations, none in the boring case. What
 //! becomes of the rest is the fault's name: it stays dirty; it is clean and lost, with the new bytes
 //! in the cache or the old ones; it is clean, lost, and the next sync says so; or it stays in the
-//! device's cache and nobody says so. Lengths are metadata: they stay pending whatever happens.
+//! device's cache for a while and nobody says so. Lengths are metadata: they stay pending whatever happens.
 
 use super::file::{Micro, Stage};
 use super::model::{DiskModel, delivered};
 use super::platter::FileId;
-use super::sync::SyncFate;
+use super::sync::{SyncFate, SyncTicket};
 use crate::env::Env;
 use crate::fault::Fault;
+
+/// How long a device that lies holds back what it was told to flush, unless an honest flush comes.
+const HELD_NS: [u64; 2] = [50_000_000, 700_000_000];
 
 impl DiskModel {
     /// Decides what a fault does to a sync that covers these operations.
@@ -20,9 +23,10 @@ impl DiskModel {
         &mut self,
         env: &mut Env<'_>,
         fault: Option<Fault>,
-        file: FileId,
+        ticket: &SyncTicket,
         covered: &[usize],
     ) -> SyncFate {
+        let file = ticket.file;
         let all = covered.len();
         let Some(fault) = fault.filter(|fault| self.may_fail(*fault)) else {
             return SyncFate::Keeps(all);
@@ -49,6 +53,10 @@ impl DiskModel {
             _ => env.choices.choose(label, last as u64 + 1) as usize,
         };
         delivered(env, fault, file, written as u64, (all - written) as u64);
+        if fault == Fault::LyingSync {
+            let window = env.choices.log_uniform("disk_lying_sync/window", HELD_NS[0], HELD_NS[1]);
+            self.ages.hold(env.trace.time_ns() + window, ticket.upto);
+        }
         if errno == 0 { SyncFate::Keeps(written) } else { SyncFate::Fails(written, errno) }
     }
 

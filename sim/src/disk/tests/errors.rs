@@ -51,15 +51,49 @@ fn eio_read_sticky_lasts_until_the_sector_is_written() {
     let (mut world, file) = world(1);
     world.always(Fault::EioReadSticky);
     assert_eq!(code(world.read(file, 512, 1024)), libc::EIO);
-    assert_eq!(world.told(), [(Fault::EioReadSticky, 1024, 512)]);
+    let told = world.told();
+    let [(Fault::EioReadSticky, 1024, len)] = told[..] else { panic!("{told:?}") };
     world.never(Fault::EioReadSticky);
     assert_eq!(code(world.read(file, 8192, 0)), libc::EIO, "a range with the bad sector");
     assert_eq!(world.read(file, 1024, 0).unwrap(), vec![1; 1024], "the sectors before it");
     let file = lose_all(&mut world);
     assert_eq!(code(world.read(file, 8192, 0)), libc::EIO, "a boot does not heal it");
-    world.write(file, &[3; 512], 1024).unwrap();
+    world.write(file, &vec![3; len as usize], 1024).unwrap();
     assert_eq!(world.read(file, 512, 1024).unwrap(), vec![3; 512]);
     assert_eq!(world.faults.delivered(Fault::EioReadSticky), 1);
+}
+
+#[test]
+fn eio_read_sticky_takes_runs_of_sectors_in_a_read_and_at_rest() {
+    let mut longest = 0;
+    for seed in 0..40 {
+        let (mut world, file) = world(seed);
+        let file = match seed % 2 {
+            0 => {
+                world.always(Fault::EioReadSticky);
+                assert_eq!(code(world.read(file, 512, 1024)), libc::EIO);
+                file
+            }
+            _ => {
+                world.power_loss();
+                world.always(Fault::EioReadSticky);
+                world.call(|disk, env| disk.boot(env));
+                world.open("a", OpenOptions::READ_WRITE).unwrap()
+            }
+        };
+        world.never(Fault::EioReadSticky);
+        let told = world.told();
+        let [(Fault::EioReadSticky, at, len)] = told[..] else { panic!("{told:?}") };
+        for sector in 0..16 {
+            let bad = (at..at + len).contains(&(sector * 512));
+            let read = code(world.read(file, 512, sector * 512));
+            assert_eq!(read, if bad { libc::EIO } else { 0 }, "seed {seed}, sector {sector}");
+        }
+        longest = longest.max(len / 512);
+        world.write(file, &vec![3; len as usize], at).unwrap();
+        assert_eq!(code(world.read(file, 8192, 0)), 0, "written again, it can be read");
+    }
+    assert!(longest > 8, "the longest run has {longest} sectors");
 }
 
 #[test]
@@ -184,6 +218,7 @@ fn enospc_by_rate_and_by_capacity() {
 
     let capacity_bytes = Some(3 * 4096);
     let mut world = World::new(DiskConfig { capacity_bytes, ..DiskConfig::default() });
+    world.faults.set_rate(Fault::Enospc, 1);
     let file = world.create("a");
     world.write(file, &[1; 8192], 0).unwrap();
     assert_eq!(code(world.write(file, &[1; 8192], 8192)), libc::ENOSPC);
@@ -195,6 +230,30 @@ fn enospc_by_rate_and_by_capacity() {
     assert_eq!(world.faults.delivered(Fault::Enospc), 2);
     world.call(|disk, env| disk.set_len(env, file, 4096)).unwrap();
     world.write(other, &[1; 4096], 0).unwrap();
+    assert_eq!(code(world.write(other, &[1; 8192], 40960)), libc::ENOSPC);
+    world.never(Fault::Enospc);
+    world.write(other, &[1; 8192], 40960).expect("where the fault is off there is no bound");
+}
+
+#[test]
+fn enospc_of_late_allocation_comes_with_the_sync() {
+    let capacity_bytes = Some(3 * 4096);
+    let config = DiskConfig { capacity_bytes, late_allocation: true, ..DiskConfig::default() };
+    let mut world = World::new(config);
+    world.faults.set_rate(Fault::Enospc, 1);
+    let (file, old) = (world.create("a"), world.create("b"));
+    world.write(old, &[1; 8192], 0).unwrap();
+    world.sync(old).unwrap();
+    world.write(file, &[2; 8192], 0).expect("a write asks for no space");
+    assert_eq!(code(world.sync(file)), libc::ENOSPC);
+    assert_eq!(code(world.sync(file)), libc::ENOSPC, "it stays full");
+    assert_eq!(world.faults.delivered(Fault::Enospc), 2);
+    assert_eq!(world.read(file, 8192, 0).unwrap(), [2; 8192], "the pages are kept");
+    world.write(old, &[3; 8192], 0).unwrap();
+    world.sync(old).expect("what has its place needs none");
+    world.call(|disk, env| disk.set_len(env, old, 4096)).unwrap();
+    world.sync(file).expect("there is space again");
+    assert_eq!(world.disk.durable("a").unwrap(), [2; 8192]);
 }
 
 #[test]

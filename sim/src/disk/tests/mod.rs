@@ -10,6 +10,7 @@ mod naive;
 mod silent;
 mod slow;
 mod stages;
+mod writeback;
 
 use std::io;
 use std::path::Path;

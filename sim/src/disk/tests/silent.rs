@@ -64,6 +64,24 @@ fn lying_sync_leaves_the_last_writes_in_the_devices_cache() {
 }
 
 #[test]
+fn lying_sync_holds_for_a_while_and_lets_go() {
+    for seed in 0..20 {
+        let (mut world, file) = world(seed);
+        world.write(file, &[3; 4096], 0).unwrap();
+        world.always(Fault::LyingSync);
+        world.sync(file).unwrap();
+        world.never(Fault::LyingSync);
+        world.trace.time_ns += 49_000_000;
+        world.read(file, 1, 0).unwrap();
+        assert_eq!(world.disk.durable("a").unwrap()[0], 1, "no sooner than after 50 ms");
+        world.trace.time_ns += 652_000_000;
+        world.read(file, 1, 0).unwrap();
+        assert_eq!(world.disk.durable("a").unwrap()[0], 3, "no later than after 700 ms");
+        assert_eq!(world.disk.pending().ops, 0);
+    }
+}
+
+#[test]
 fn misdirected_write_has_two_victims() {
     let (mut world, file) = world(1);
     world.always(Fault::MisdirectedWrite);

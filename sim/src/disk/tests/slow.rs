@@ -67,6 +67,76 @@ fn slow_device_takes_a_hundred_times_as_long() {
     assert_eq!(sync(true), 100 * sync(false));
 }
 
+/// Virtual time of a read of `len` bytes at `offset`, as a call that has begun tells it.
+fn read_ns(world: &mut World, file: Handle, offset: u64, len: usize) -> u64 {
+    let mut bytes = vec![0; len];
+    world.call(|disk, env| disk.read(env, file, &mut bytes, offset)).unwrap().latency_ns
+}
+
+#[test]
+fn the_first_read_of_a_cold_page_takes_the_devices_time() {
+    let mut world = World::new(DiskConfig::default());
+    let file = world.create("a");
+    world.write(file, &vec![1; 100 * 4096], 0).unwrap();
+    world.sync(file).unwrap();
+    world.disk.config.latency = true;
+    let [read, ..] = DevicePreset::default().rules().latency_ns;
+    assert_eq!(read_ns(&mut world, file, 0, 4096), 0, "what was written is in the cache");
+    world.call(|disk, env| disk.process_crash(env));
+    let file = world.open("a", OpenOptions::READ_WRITE).unwrap();
+    assert_eq!(read_ns(&mut world, file, 0, 4096), 0, "a killed process leaves the cache");
+    world.power_loss();
+    let file = world.open("a", OpenOptions::READ_WRITE).unwrap();
+    assert_eq!(read_ns(&mut world, file, 4096, 4096), read);
+    assert_eq!(read_ns(&mut world, file, 0, 32 * 4096), 0, "its neighbours came along");
+    assert_eq!(read_ns(&mut world, file, 31 * 4096, 34 * 4096), 2 * read, "two windows more");
+    assert_eq!(read_ns(&mut world, file, 0, 96 * 4096), 0);
+    for page in 96..100 {
+        world.write(file, &[2; 4096], page * 4096).unwrap();
+    }
+    assert_eq!(read_ns(&mut world, file, 96 * 4096, 4 * 4096), 0, "written pages are warm");
+    assert!(world.disk.nodes.values().all(|node| node.cold.count() == 0));
+}
+
+#[test]
+fn slow_device_slows_the_reads_of_recovery() {
+    let time = |slow: bool| {
+        let mut world = World::new(DiskConfig::default());
+        let file = world.create("a");
+        world.write(file, &[1; 4096], 0).unwrap();
+        world.sync(file).unwrap();
+        world.power_loss();
+        world.disk.config.latency = true;
+        world.faults.set_rate(Fault::SlowDevice, if slow { PPM } else { 0 });
+        world.choices = Choices::from_seed(1);
+        world.call(|disk, env| disk.boot(env));
+        let file = world.open("a", OpenOptions::READ_WRITE).unwrap();
+        read_ns(&mut world, file, 0, 4096)
+    };
+    assert!(time(false) > 0);
+    assert_eq!(time(true), 100 * time(false));
+}
+
+#[test]
+fn a_controller_whose_battery_charges_writes_through() {
+    let mut slower = 0;
+    for seed in 0..64 {
+        let config = DiskConfig { device: DevicePreset::RaidBbu, ..DiskConfig::default() };
+        let mut world = World::with(config, Choices::from_seed(seed));
+        world.call(|disk, env| disk.boot(env));
+        world.choices = Choices::zeros();
+        let file = world.create("a");
+        world.disk.config.latency = true;
+        let begun = world.call(|disk, env| disk.sync(env, file, DiskOp::SyncAll)).unwrap();
+        match begun.latency_ns {
+            100_000 => {}
+            15_000_000 => slower += 1,
+            other => panic!("a flush takes {other} ns"),
+        }
+    }
+    assert!((1..16).contains(&slower), "{slower} of 64 boots");
+}
+
 #[test]
 fn latencies_lie_around_the_devices_own() {
     let (mut world, a, _) = world(true);
