@@ -178,6 +178,7 @@ impl Plan {
             profile: case.faults,
             claims,
             beyond_budget: case.beyond_budget,
+            is_bounded: disk.capacity_bytes.is_some(),
             fixed: &fixed,
         };
         let rates = rates::draw(choices, admission);
@@ -202,6 +203,11 @@ impl Plan {
             ("boots", self.boots),
         ];
         words.extend(sizes.map(|(name, size)| (name.into(), size.to_string())));
+        if let Some(bytes) =
+            self.disk.capacity_bytes.filter(|_| self.rates[Fault::Enospc as usize] > 0)
+        {
+            words.push(("capacity_bytes".into(), bytes.to_string()));
+        }
         let rates = Fault::ALL.iter().filter(|fault| self.rates[**fault as usize] > 0);
         words
             .extend(rates.map(|fault| {

@@ -24,6 +24,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) claims: FaultSet,
     /// One class besides.
     pub(crate) beyond_budget: bool,
+    /// The device has a bound, which is `enospc` by another way: where it is claimed it may come.
+    pub(crate) is_bounded: bool,
     /// Rates of the scenario, then those of the user.
     pub(crate) fixed: &'a [(Fault, u32)],
 }
@@ -65,6 +67,12 @@ pub(crate) fn draw(choices: &mut Choices, admission: Admission<'_>) -> [u32; FAU
             beyond.low_ppm + more as u32
         } else if is_on && admission.claims.contains(*fault) {
             rate_ppm
+        } else if *fault == Fault::Enospc
+            && admission.is_bounded
+            && knob.on_ppm > 0
+            && admission.claims.contains(*fault)
+        {
+            1
         } else {
             0
         };
@@ -152,7 +160,21 @@ mod tests {
     use super::*;
 
     fn admission(profile: Profile, claims: FaultSet, beyond_budget: bool) -> Admission<'static> {
-        Admission { profile, claims, beyond_budget, fixed: &[] }
+        Admission { profile, claims, beyond_budget, is_bounded: false, fixed: &[] }
+    }
+
+    #[test]
+    fn a_bounded_device_is_full_only_where_that_is_claimed_and_admitted() {
+        let bounded = |profile, claims| {
+            let admission = Admission { is_bounded: true, ..admission(profile, claims, false) };
+            let draw = |seed| draw(&mut Choices::from_seed(seed), admission);
+            (0..100).filter(|seed| draw(*seed)[Fault::Enospc as usize] > 0).count()
+        };
+        let claims = FaultSet::of(&[Fault::Enospc]);
+        assert_eq!(bounded(Profile::Accelerated, claims), 100);
+        assert_eq!(bounded(Profile::Accelerated, FaultSet::NONE), 0);
+        assert_eq!(bounded(Profile::Realistic, claims), 0);
+        assert_eq!(bounded(Profile::None, claims), 0);
     }
 
     #[test]
