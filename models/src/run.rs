@@ -204,17 +204,32 @@ pub struct Finding {
     pub boot: u32,
     /// The step at which it was noticed.
     pub step: u64,
+    /// Faults that were delivered in the run although the engine does not claim to survive them. It may
+    /// refuse to answer then; what it must not do all the same is listed apart.
+    #[serde(default)]
+    pub beyond: Vec<Fault>,
     /// Whether the engine is known to do this (the canary): counted apart.
     pub expected_finding: bool,
 }
 
 impl Finding {
-    /// `property/hash` of the property, the sentence and the place: the same for the same bug.
+    /// `property/hash` of the property, the sentence and the place, and of what was beyond the claims:
+    /// the same for the same bug.
     pub fn signature(&self) -> String {
         let mut digest = Digest::new();
         digest.fold_bytes(self.sentence.as_bytes());
         digest.fold_bytes(self.place.as_bytes());
+        if !self.beyond.is_empty() {
+            digest.fold_bytes(self.beyond().as_bytes());
+        }
         format!("{}/{:08x}", self.property.name(), digest.value() as u32)
+    }
+}
+
+impl Finding {
+    /// The names of the faults beyond the claims, joined; empty for a finding within the budget.
+    pub fn beyond(&self) -> String {
+        self.beyond.iter().map(|fault| fault.name()).collect::<Vec<_>>().join("+")
     }
 }
 

@@ -91,17 +91,20 @@ fn names_that_do_not_exist() {
              compact_on_open, locks\n",
         ),
         (
-            "worker",
-            2,
-            "error: unrecognized subcommand 'worker'\n\nUsage: falconry [OPTIONS] <COMMAND>TRY_HELP",
-        ),
-        (
             "fly",
             2,
             "error: unrecognized subcommand 'fly'\n\nUsage: falconry [OPTIONS] <COMMAND>TRY_HELP",
         ),
     ];
     hold(&Room::new("names"), rows);
+}
+
+/// Typed by somebody, it once waited for orders on stdin without a word.
+#[test]
+fn a_worker_is_no_verb() {
+    let expected = "error: unrecognized subcommand 'worker'\n\nUsage: falconry [OPTIONS] \
+                    <COMMAND>TRY_HELP";
+    hold(&Room::new("worker"), &[("worker", 2, expected)]);
 }
 
 #[test]

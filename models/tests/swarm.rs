@@ -185,6 +185,35 @@ fn an_export_that_fails_costs_no_verdict() {
     }
 }
 
+/// Beyond the budget an engine may refuse; what it answers wrongly was once listed among all others.
+#[test]
+fn findings_beyond_the_budget_are_told_apart() {
+    let room = Room::new("beyond");
+    let line = "swarm -q --engine redb --scenario kv/ledger --fault bit_rot=20000 --seeds 0..40";
+    let text = call(&room, line);
+    assert_eq!(text.code, Some(1), "{}", text.stderr);
+    assert!(text.stdout.starts_with("FAIL  "), "{}", text.stdout);
+    let beyond = "  beyond    bit_rot: redb does not claim to survive it, so this is told apart";
+    assert!(text.stdout.lines().any(|line| line == beyond), "{}", text.stdout);
+    let json = call(&room, &format!("{line} --json"));
+    let found: Vec<Value> = json
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"))
+        .filter(|line| line["type"] == "finding")
+        .collect();
+    assert!(found.iter().all(|line| line["finding"]["beyond"][0] == "bit_rot"), "{found:#?}");
+    let all = all(&json);
+    assert!(all["findings"].as_u64() > Some(0), "{all}");
+    assert_eq!(all["beyond"]["bit_rot"], all["findings"], "{all}");
+    let count = &all["findings"];
+    for part in [format!("| {count} beyond budget |"), format!("by fault: bit_rot {count}\n")] {
+        assert!(text.stdout.contains(&part), "no '{part}': {}", text.stdout);
+    }
+    let list = call(&room, "findings list --json").stdout;
+    assert!(list.contains("(beyond the budget: bit_rot)"), "{list}");
+}
+
 /// By the clock, two runs in one second were both the first.
 #[test]
 fn a_finding_is_new_in_its_first_run_only() {

@@ -231,6 +231,8 @@ fn discoveries(plan: &Plan, results: &Results) -> Vec<Discovery> {
             });
         }
     }
+    // Within the budget first, then by the faults beyond it.
+    list.sort_by_key(|discovery| discovery.found.finding.beyond());
     list
 }
 
@@ -405,6 +407,11 @@ fn say_summaries(session: &Session, plan: &Plan, results: &Results) -> Result<()
     }
     session.output.text(&format!("{}\n", table(&shown, Some(TABLE_WIDTH))))?;
     if let Some(all) = lines.last() {
+        if !all.beyond.is_empty() {
+            let by_fault = all.beyond.iter().map(|(faults, count)| format!("{faults} {count}"));
+            let by_fault = by_fault.collect::<Vec<_>>().join(", ");
+            session.output.text(&format!("beyond the budget, by fault: {by_fault}\n"))?;
+        }
         let marks = all.never_reached.len();
         if marks > 0 && session.output.verbose > 0 {
             session.output.text(&format!("never reached: {}\n", all.never_reached.join(", ")))?;

@@ -87,6 +87,7 @@ impl Breach {
             path_of: self.path_of,
             boot,
             step,
+            beyond: Vec::new(),
             expected_finding,
         }
     }

@@ -86,6 +86,12 @@ impl Report<'_> {
             lines.push(row("place", &self.finding.place));
         }
         let Case { engine, scenario, .. } = self.case;
+        if !self.finding.beyond.is_empty() {
+            let faults = self.finding.beyond();
+            let text =
+                format!("{faults}: {engine} does not claim to survive it, so this is told apart");
+            lines.push(row("beyond", &text));
+        }
         lines.push(row("ran", &format!("{engine} {scenario} at {}", self.revision)));
         let pairs = self.drawn.iter().map(|(name, value)| format!("{name}={value}"));
         let pairs: Vec<String> = pairs.collect();

@@ -153,7 +153,15 @@ fn on_this_thread(
     let mut outcome = outcome(&mut machine, &witness, verdict, wishes, contract, &plan);
     let canary = engine.is_canary();
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
-    outcome.findings.iter_mut().for_each(|finding| finding.expected_finding = canary);
+    let beyond: Vec<Fault> = Fault::ALL
+        .iter()
+        .copied()
+        .filter(|fault| !plan.claims.contains(*fault) && machine.faults().delivered(*fault) > 0)
+        .collect();
+    for finding in &mut outcome.findings {
+        finding.expected_finding = canary;
+        finding.beyond.clone_from(&beyond);
+    }
     wished::fulfil(&machine, case, wishes, &mut outcome);
     Ok(outcome)
 }

@@ -183,7 +183,7 @@ impl Store {
                 params![
                     signature,
                     case.engine,
-                    format!("{}: {}", finding.property.name(), finding.sentence),
+                    sentence(finding),
                     finding.expected_finding,
                     *count as i64,
                     run.revision,
@@ -313,6 +313,15 @@ impl Store {
     /// The folder of a run's artefacts.
     pub fn artefacts(&self, run: u64) -> Artefacts {
         Artefacts::new(&self.path, run)
+    }
+}
+
+/// What a finding is, in one line of a list.
+fn sentence(finding: &Finding) -> String {
+    let text = format!("{}: {}", finding.property.name(), finding.sentence);
+    match finding.beyond().as_str() {
+        "" => text,
+        faults => format!("{text} (beyond the budget: {faults})"),
     }
 }
 

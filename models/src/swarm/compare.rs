@@ -38,6 +38,7 @@ pub fn difference(first: &Outcome, second: &Outcome) -> Finding {
         path_of: Vec::new(),
         boot: first.counters.boots as u32,
         step: first.trace.get(index).map_or(first.counters.steps, |event| event.step),
+        beyond: Vec::new(),
         expected_finding: false,
     }
 }

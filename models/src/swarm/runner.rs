@@ -259,6 +259,7 @@ pub fn loss(engine: &str, seed: u64, lost: &Lost) -> Finding {
         path_of: Vec::new(),
         boot: 0,
         step: 0,
+        beyond: Vec::new(),
         expected_finding: false,
     }
 }

@@ -31,6 +31,8 @@ pub struct Summary {
     pub run: u64,
     /// Seeds with a finding, expected ones left out.
     pub findings: u64,
+    /// Of those, how many came after faults that the engine does not claim to survive, by fault.
+    pub beyond: BTreeMap<String, u64>,
     /// Seeds with an expected finding.
     pub expected: u64,
     /// What became of the canary.
@@ -92,6 +94,9 @@ pub fn summaries(rows: &[Row<'_>], canary: Canary, jobs: usize, wall: Duration) 
         let row = Row { case: first.case, planned, tally: &sum };
         let mut total = summary(ALL.into(), ALL.into(), &row, canary, wall);
         total.findings = rows.iter().map(|row| row.tally.findings(false)).sum();
+        for (faults, count) in rows.iter().flat_map(|row| row.tally.beyond()) {
+            *total.beyond.entry(faults).or_default() += count;
+        }
         total.expected = rows.iter().map(|row| row.tally.findings(true)).sum();
         total.digest = digest.to_string();
         all.push(total);
@@ -116,6 +121,7 @@ fn summary(
         planned: *planned,
         run: tally.run,
         findings: tally.findings(false),
+        beyond: tally.beyond(),
         expected: tally.findings(true),
         canary: match canary {
             Canary::Convicted(_) => "convicted",
@@ -173,13 +179,6 @@ pub fn table(summaries: &[Summary], width: Option<u16>) -> String {
         "findings",
     ]);
     for summary in summaries {
-        let findings = match (summary.findings, summary.expected) {
-            (findings, 0) => grouped(findings),
-            (0, expected) => format!("{} expected", grouped(expected)),
-            (findings, expected) => {
-                format!("{} + {} expected", grouped(findings), grouped(expected))
-            }
-        };
         table.add_row([
             summary.engine.clone(),
             summary.scenario.clone(),
@@ -187,11 +186,48 @@ pub fn table(summaries: &[Summary], width: Option<u16>) -> String {
             grouped(summary.boots),
             grouped(summary.power_losses),
             grouped(summary.faults.values().sum()),
-            findings,
+            findings(summary),
         ]);
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.trim_fmt()
+}
+
+/// Findings within the budget, beyond it, and expected ones.
+fn findings(summary: &Summary) -> String {
+    let beyond = summary.beyond.values().sum::<u64>();
+    let within = summary.findings.saturating_sub(beyond);
+    let apart = [(beyond, "beyond budget"), (summary.expected, "expected")];
+    let apart = apart.into_iter().filter(|(count, _)| *count > 0);
+    let mut parts: Vec<String> =
+        apart.map(|(count, what)| format!("{} {what}", grouped(count))).collect();
+    if within > 0 || parts.is_empty() {
+        parts.insert(0, grouped(within));
+    }
+    parts.join(" + ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::properties::plain;
+
+    #[test]
+    fn what_was_found_is_told_apart() {
+        let (case, tally) = (plain("redb", "kv/bank", 0), Tally::default());
+        let row = Row { case: &case, planned: 9, tally: &tally };
+        let mut summary = summaries(&[row], Canary::NotConvicted, 1, Duration::ZERO).swap_remove(0);
+        let mut told = |within: u64, beyond: u64, expected| {
+            summary.beyond.insert("bit_rot".into(), beyond);
+            (summary.findings, summary.expected) = (within + beyond, expected);
+            findings(&summary)
+        };
+        assert_eq!(told(0, 0, 0), "0");
+        assert_eq!(told(2, 0, 0), "2");
+        assert_eq!(told(0, 3, 0), "3 beyond budget");
+        assert_eq!(told(0, 0, 1_000), "1 000 expected");
+        assert_eq!(told(2, 3, 1), "2 + 3 beyond budget + 1 expected");
+    }
 }

@@ -105,6 +105,20 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// The findings that count by the faults beyond the claims that were delivered; those within the
+    /// budget are not among them.
+    pub fn beyond(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for Found { finding, count, .. } in self.found.values() {
+            if !finding.expected_finding && !finding.beyond.is_empty() {
+                *counts.entry(finding.beyond()).or_default() += count;
+            }
+        }
+        counts
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct OrderedDigest {
     /// The next number to fold.
@@ -150,6 +164,7 @@ mod tests {
             path_of: Vec::new(),
             boot: 1,
             step: 1,
+            beyond: Vec::new(),
             expected_finding: false,
         }
     }
@@ -187,6 +202,20 @@ mod tests {
             assert_eq!(other.digest(), tally.digest(), "{order:?}");
             assert_eq!(other.found, tally.found, "{order:?}");
         }
+    }
+
+    #[test]
+    fn one_bug_within_the_budget_and_beyond_it_is_two_findings() {
+        use falconry_sim::fault::Fault;
+        let beyond = |faults: &[Fault]| Finding { beyond: faults.to_vec(), ..finding("lost") };
+        let sums = [(beyond(&[]), 1), (beyond(&[Fault::BitRot]), 2), (beyond(&[Fault::Shorn]), 4)];
+        let mut tally = Tally::default();
+        for (seed, (finding, count)) in (0..).zip(sums) {
+            tally.done(seed, done(&[7], Some(Found { seed, count, finding })), Duration::ZERO);
+        }
+        assert_eq!((tally.found.len(), tally.findings(false)), (3, 7));
+        let expected = [("bit_rot".to_string(), 2), ("shorn".to_string(), 4)];
+        assert_eq!(tally.beyond(), BTreeMap::from(expected));
     }
 
     #[test]
