@@ -8,8 +8,9 @@
 //! twice, and its two digests must be equal.
 //!
 //! The environment steers it: `FALCONRY_SEED` runs one seed, `FALCONRY_SEEDS` a range `A..B`,
-//! `FALCONRY_JOBS` that many seeds at once, `FALCONRY_FOR` stops after so many seconds (`20s`, `5m`,
-//! `2h`).
+//! `FALCONRY_PARTITION` slice `m/n` of a range, `FALCONRY_JOBS` that many seeds at once, `FALCONRY_FOR`
+//! stops after so many seconds (`20s`, `5m`, `2h`). `FALCONRY_FAULTS=none` runs a test without its
+//! faults, `FALCONRY_FAULT=NAME=PPM` sets the rates of single ones.
 //!
 //! ```
 //! use falconry_seam::sync::atomic::{AtomicU32, Ordering};
@@ -41,8 +42,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::choice::Choices;
-use crate::fault::{Fault, Faults};
+use crate::choice::{Choices, PPM};
+use crate::fault::{Fault, Faults, When};
 use crate::machine::{Machine, MachineConfig};
 use crate::trace::{Digest, Event};
 
@@ -58,6 +59,8 @@ pub struct Sim {
     seeds: Range<u64>,
     config: MachineConfig,
     faults: Faults,
+    /// What the environment said of faults, as it must be said again.
+    told: String,
 }
 
 impl Sim {
@@ -68,6 +71,7 @@ impl Sim {
             seeds: 0..100,
             config: MachineConfig::default(),
             faults: Faults::none(),
+            told: String::new(),
         }
     }
 
@@ -93,17 +97,20 @@ impl Sim {
     ///
     /// A run fails when `body` panics, or when a boot ended by a verdict that `body` did not ask for
     /// with `Machine::take_verdict`.
-    pub fn run(self, body: impl Fn(&mut Machine) + Sync) {
-        let plan =
-            Plan::from_environment(self.seeds.clone()).unwrap_or_else(|what| panic!("{what}"));
-        let next = AtomicU64::new(plan.seeds.start);
+    pub fn run(mut self, body: impl Fn(&mut Machine) + Sync) {
+        let plan = Plan::new(self.seeds.clone(), &mut self.faults, |name| std::env::var(name).ok())
+            .unwrap_or_else(|what| panic!("{what}"));
+        self.told = plan.told.clone();
+        let next = AtomicU64::new(0);
         let failure: Mutex<Option<(u64, String)>> = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..plan.jobs {
                 scope.spawn(|| {
                     while plan.goes_on() {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= plan.seeds.end || lock(&failure).is_some() {
+                        let Some(seed) = plan.seed(next.fetch_add(1, Ordering::Relaxed)) else {
+                            return;
+                        };
+                        if lock(&failure).is_some() {
                             return;
                         }
                         if let Err(what) = self.judge(seed, &body) {
@@ -167,7 +174,8 @@ impl Sim {
             let json = serde_json::to_string(event).unwrap_or_default();
             let _ = writeln!(report, "  {json}");
         }
-        let _ = write!(report, "  reproduce   FALCONRY_SEED={seed} cargo test {}", self.name);
+        let told = &self.told;
+        let _ = write!(report, "  reproduce   FALCONRY_SEED={seed} {told}cargo test {}", self.name);
         report
     }
 }
@@ -191,21 +199,34 @@ fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
 #[derive(Debug)]
 struct Plan {
     seeds: Range<u64>,
+    /// Which slice, from 1, of how many.
+    slice: (u64, u64),
+    /// The variables that change a run.
+    told: String,
     jobs: usize,
     until: Option<Instant>,
 }
 
 impl Plan {
-    fn from_environment(seeds: Range<u64>) -> Result<Plan, String> {
-        let variable = |name: &str| std::env::var(name).ok();
-        let mut plan = Plan { seeds, jobs: 1, until: None };
+    fn new(
+        seeds: Range<u64>,
+        faults: &mut Faults,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Plan, String> {
+        let mut plan = Plan { seeds, slice: (1, 1), told: String::new(), jobs: 1, until: None };
+        if let Some(text) = variable("FALCONRY_PARTITION") {
+            plan.slice = slice_of(&text).ok_or(format!(
+                "FALCONRY_PARTITION={text}: not a slice m/n with m from 1 to n, as 2/4"
+            ))?;
+        }
         if let Some(text) = variable("FALCONRY_SEEDS") {
             plan.seeds =
                 seeds_of(&text).ok_or(format!("FALCONRY_SEEDS={text}: not a range A..B"))?;
         }
         if let Some(text) = variable("FALCONRY_SEED") {
             let seed = seed_of(&text).ok_or(format!("FALCONRY_SEED={text}: not a seed"))?;
-            plan.seeds = seed..seed.saturating_add(1);
+            // One seed that is named is run whatever the slice.
+            (plan.seeds, plan.slice) = (seed..seed.saturating_add(1), (1, 1));
         }
         if let Some(text) = variable("FALCONRY_JOBS") {
             let jobs = text.parse().ok().filter(|jobs| (1..=1024).contains(jobs));
@@ -216,12 +237,57 @@ impl Plan {
                 duration_of(&text).ok_or(format!("FALCONRY_FOR={text}: not a time as 20s"))?;
             plan.until = Some(Instant::now() + time);
         }
+        if let Some(text) = variable("FALCONRY_FAULTS") {
+            if text != "none" {
+                return Err(format!(
+                    "FALCONRY_FAULTS={text}: a test says its rates itself; `none` switches them off, \
+                     and without the variable they are as written"
+                ));
+            }
+            *faults = Faults::none();
+            plan.told += "FALCONRY_FAULTS=none ";
+        }
+        if let Some(text) = variable("FALCONRY_FAULT") {
+            for word in text.split(',') {
+                let (fault, ppm) =
+                    rate_of(word).map_err(|what| format!("FALCONRY_FAULT={what}"))?;
+                faults.set_rate(fault, ppm);
+            }
+            plan.told += &format!("FALCONRY_FAULT={text} ");
+        }
         Ok(plan)
+    }
+
+    /// The seed of number `index`, or none when all were run.
+    fn seed(&self, index: u64) -> Option<u64> {
+        let (slice, slices) = self.slice;
+        let offset = index.checked_mul(slices)?.checked_add(slice - 1)?;
+        let seed = self.seeds.start.checked_add(offset)?;
+        (seed < self.seeds.end).then_some(seed)
     }
 
     fn goes_on(&self) -> bool {
         self.until.is_none_or(|until| Instant::now() < until)
     }
+}
+
+/// `m/n` with `m` from 1 to `n`.
+fn slice_of(text: &str) -> Option<(u64, u64)> {
+    let (slice, slices) = text.split_once('/')?;
+    let (slice, slices) = (slice.parse().ok()?, slices.parse().ok()?);
+    (1..=slices).contains(&slice).then_some((slice, slices))
+}
+
+/// `NAME=PPM`.
+fn rate_of(word: &str) -> Result<(Fault, u32), String> {
+    let wanted = "write NAME=PPM, as torn_write=200";
+    let (name, ppm) = word.split_once('=').ok_or(format!("{word}: {wanted}"))?;
+    let fault: Fault = name.parse().map_err(|unknown| format!("{word}: {unknown}"))?;
+    if fault.when() == When::Life {
+        return Err(format!("{word}: how a boot ends is said by the test itself, by its `Ending`"));
+    }
+    let ppm = ppm.parse().ok().filter(|ppm| *ppm <= PPM);
+    ppm.map(|ppm| (fault, ppm)).ok_or(format!("{word}: {wanted}, with at most {PPM} millionths"))
 }
 
 /// A seed in decimal, with `k`, `M` or `G` behind for its powers of a thousand, or in hexadecimal after
@@ -274,6 +340,55 @@ mod tests {
         assert_eq!(seeds_of("5"), None);
         assert_eq!(duration_of("2h"), Some(Duration::from_secs(7_200)));
         assert_eq!(duration_of("2"), None);
+    }
+
+    fn plan(variables: &[(&str, &str)], faults: &mut Faults) -> Result<Plan, String> {
+        let value = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_string())
+        };
+        Plan::new(0..10, faults, value)
+    }
+
+    fn seeds(plan: &Plan) -> Vec<u64> {
+        (0..).map_while(|index| plan.seed(index)).collect()
+    }
+
+    /// Both variables were once passed over in silence: each of n machines ran all seeds.
+    #[test]
+    fn slices_and_faults_of_the_environment_are_honoured() {
+        let mut faults = Faults::none();
+        faults.set_rate(Fault::Eintr, 9);
+        let mut all = Vec::new();
+        for slice in ["1/3", "2/3", "3/3"] {
+            let plan = plan(&[("FALCONRY_PARTITION", slice)], &mut faults).unwrap();
+            all.extend(seeds(&plan));
+        }
+        assert_eq!(all, [0, 3, 6, 9, 1, 4, 7, 2, 5, 8]);
+        let one = [("FALCONRY_PARTITION", "2/3"), ("FALCONRY_SEED", "5")];
+        assert_eq!(seeds(&plan(&one, &mut faults).unwrap()), [5]);
+        assert_eq!(faults.rate_ppm(Fault::Eintr), 9);
+        let told = [("FALCONRY_FAULTS", "none"), ("FALCONRY_FAULT", "enospc=7,eio_read=0")];
+        let plan = plan(&told, &mut faults).unwrap();
+        assert_eq!(plan.told, "FALCONRY_FAULTS=none FALCONRY_FAULT=enospc=7,eio_read=0 ");
+        assert_eq!((faults.rate_ppm(Fault::Eintr), faults.rate_ppm(Fault::Enospc)), (0, 7));
+    }
+
+    #[test]
+    fn what_a_test_cannot_honour_is_refused() {
+        let rows = [
+            ("FALCONRY_PARTITION", "3/2", "not a slice m/n"),
+            ("FALCONRY_FAULTS", "hostile", "a test says its rates itself"),
+            ("FALCONRY_FAULT", "flood=1", "there is no fault 'flood'"),
+            ("FALCONRY_FAULT", "enospc", "write NAME=PPM"),
+            ("FALCONRY_FAULT", "enospc=1000001", "at most 1000000 millionths"),
+            ("FALCONRY_FAULT", "power_loss=0", "how a boot ends is said by the test itself"),
+        ];
+        for (name, value, expected) in rows {
+            let refusal = plan(&[(name, value)], &mut Faults::none()).unwrap_err();
+            assert!(refusal.starts_with(&format!("{name}={value}: ")), "{refusal}");
+            assert!(refusal.contains(expected), "{refusal}");
+        }
     }
 
     #[test]
