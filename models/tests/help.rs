@@ -4,13 +4,10 @@ mod program;
 
 use std::time::Duration;
 
-use falconry::cli::command::{Caller, Form};
-use falconry::report::{Report, Trust};
+use falconry::cli::command::Form;
 use falconry::run::properties::plain;
-use falconry::run::{Case, Finding};
 use falconry::swarm::{Canary, Row, Tally, summaries, table};
-use falconry_sim::trace::Event;
-use program::Room;
+use program::{Call, Room};
 
 fn snapshot(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
@@ -81,35 +78,47 @@ fn the_table_of_faults_and_the_scenarios() {
     }
 }
 
-/// A failure of the canary as it once came: case, finding, what was drawn, trace.
-#[derive(serde::Deserialize)]
-struct Failure {
-    case: Case,
-    finding: Finding,
-    drawn: Vec<(String, String)>,
-    events: Vec<Event>,
+/// The swarm whose report the README shows.
+const SWARM: &str = "swarm --engine canary --scenario kv/ledger --seeds 0..100 --jobs 2";
+
+/// The revision in snapshots, in place of the one that is tested.
+const REVISION: &str = "3f9c1d2";
+
+/// What the swarm prints of the canary, called in that form.
+fn report_of_the_canary(room: &Room, form: Form) -> String {
+    let mut command = room.program(&SWARM.split(' ').collect::<Vec<_>>());
+    if form == Form::Cargo {
+        command.env("CARGO", "cargo").env("CARGO_MANIFEST_DIR", ".");
+    }
+    let call = Call::of(&command.output().expect("the program can be started"));
+    assert_eq!(call.code, Some(1), "{}", call.stderr);
+    assert!(call.stdout.is_ascii(), "a letter that is not ASCII:\n{}", call.stdout);
+    let end = call.stdout.find("\n\n| engine").or(call.stdout.find("\n\nFAIL"));
+    let report = &call.stdout[..end.expect("a table after the report")];
+    let revision =
+        report.lines().find_map(|line| line.strip_prefix("  ran       canary kv/ledger at "));
+    report.replace(revision.expect("a row that tells the revision"), REVISION)
 }
 
 #[test]
 fn the_report_of_a_canary() {
-    let text = include_str!("fixtures/canary.json");
-    let failure: Failure = serde_json::from_str(text).expect("a failure of the canary");
     for (name, form) in [("report-canary", Form::Installed), ("report-canary-clone", Form::Cargo)] {
-        let report = Report {
-            case: &failure.case,
-            finding: &failure.finding,
-            drawn: &failure.drawn,
-            events: &failure.events,
-            seen: Some("130 of 300 seeds, signature durability/a872333e, new since 2f00aa1".into()),
-            trust: Trust::Repeated(0x51fe_0c77_68d0_9a3e_5b1c_24f7_a0d3_e896),
-            revision: "3f9c1d2",
-            recording: Some("target/falconry/runs/1/durability-a872333e-0.recording"),
-            caller: Caller { form, says_faults: false },
-        };
-        let plain = anstream::adapter::strip_str(&report.text()).to_string();
-        assert!(plain.is_ascii(), "a letter that is not ASCII:\n{plain}");
-        snapshot(name, &plain);
+        let report = report_of_the_canary(&Room::new(name), form);
+        if form == Form::Cargo && std::env::var("INSTA_UPDATE").is_ok_and(|mode| mode == "always") {
+            show_in_readme(&report);
+        }
+        snapshot(name, &report);
     }
+}
+
+/// Puts the report into the README, in place of the one it shows.
+fn show_in_readme(report: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(path).expect("the README");
+    let (before, rest) = readme.split_once("```\nFAIL  ").expect("a report in the README");
+    let (_, after) = rest.split_once("\n```\n").expect("the end of its block");
+    let text = format!("{before}```\n{}\n```\n{after}", report.trim_end());
+    std::fs::write(path, text).expect("the README can be written");
 }
 
 #[test]
@@ -137,29 +146,27 @@ fn the_table_of_a_swarm() {
 }
 
 #[test]
-fn a_canary_is_convicted_and_its_lines_work_as_printed() {
+fn the_lines_of_a_report_work_as_printed() {
     let room = Room::new("canary");
-    let swarm = "swarm --engine canary --scenario kv/ledger --seeds 0..100 --jobs 2";
-    let call = room.call(&swarm.split(' ').collect::<Vec<_>>());
-    assert_eq!(call.code, Some(1), "{}", call.stderr);
-    assert!(call.stdout.is_ascii(), "a letter that is not ASCII:\n{}", call.stdout);
-    let parts =
-        ["FAIL  ", "  what  ", "  the path of ", "  seen  ", "  trust  ", "| engine | scenario "];
-    let places = parts.map(|part| call.stdout.find(part).unwrap_or_else(|| panic!("no '{part}'")));
-    assert!(places.is_sorted(), "the report's parts are out of order:\n{}", call.stdout);
-    let seed = call.stdout.lines().next().and_then(|line| line.split("seed ").nth(1));
-    let seed = seed.and_then(|rest| rest.split(' ').next()).expect("a seed in the first line");
-    let first_line = format!("seed {seed}");
+    let report = report_of_the_canary(&room, Form::Cargo);
+    let parts = ["FAIL  ", "  what  ", "  the path of ", "  seen  ", "  trust  ", "  reproduce "];
+    let places = parts.map(|part| report.find(part).unwrap_or_else(|| panic!("no '{part}'")));
+    assert!(places.is_sorted(), "the report's parts are out of order:\n{report}");
+    // All that a single run can tell: not how often it was seen, nor where the files are.
+    let (told, _) = report.split_once("  seen  ").expect("it was just found");
     for label in ["reproduce", "look", "recording"] {
-        let line = call.stdout.lines().find_map(|line| line.trim().strip_prefix(label));
-        let words: Vec<&str> =
-            line.unwrap_or_else(|| panic!("no '{label}'")).trim().split(' ').collect();
-        assert_eq!(words[0], "falconry");
-        let again = room.call(&words[1..]);
+        let line = report.lines().find_map(|line| line.trim().strip_prefix(label));
+        let line = line.unwrap_or_else(|| panic!("no '{label}'")).trim();
+        let words =
+            line.strip_prefix("cargo run --release -- ").expect("as one types it in a clone");
+        let again = room.call(&words.split(' ').collect::<Vec<_>>());
         let code = if label == "look" { 0 } else { 1 };
         assert_eq!(again.code, Some(code), "{label}: {}", again.stderr);
-        let fails = |line: &&str| line.starts_with("FAIL  ") && line.contains(&first_line);
-        assert!(again.stdout.lines().any(|line| fails(&line)), "{label}: {}", again.stdout);
+        let (_, same) = again.stdout.split_once("FAIL  ").expect("a report");
+        let revision = same.split("  ran       canary kv/ledger at ").nth(1);
+        let revision = revision.and_then(|rest| rest.lines().next()).expect("a revision");
+        let same = format!("FAIL  {same}").replace(revision, REVISION);
+        assert!(same.starts_with(told), "{label} tells something else:\n{told}\n{same}");
     }
 }
 

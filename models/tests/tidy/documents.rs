@@ -157,7 +157,10 @@ pub fn report_complaints(readme: &str, snapshot: &str) -> Vec<String> {
     let body = snapshot.splitn(3, "---\n").nth(2).unwrap_or("").trim();
     match !body.is_empty() && readme.contains(body) {
         true => Vec::new(),
-        false => vec![format!("README.md: its failure report is not the program's:\n{body}")],
+        false => vec![format!(
+            "README.md: its failure report is not the program's; `INSTA_UPDATE=always cargo test -p \
+             falconry --test help` writes it:\n{body}"
+        )],
     }
 }
 
