@@ -185,7 +185,7 @@ pub enum What {
 
 impl What {
     /// Folds the event, with two words of its own (when it was, and who did it), into a digest.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {
         let mut head = |code: u64, a: u64, b: u64| {
             digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
@@ -195,8 +195,10 @@ impl What {
             What::Boot { number } => head(1, u64::from(*number), 0),
             What::Down { how } => fold_text(digest, when, who ^ 2 << 56, how),
             What::Spawn { child, name } => {
-                head(3, u64::from(*child), 0);
-                digest.fold_bytes(name.as_bytes());
+                head(3, u64::from(*child), name.len() as u64);
+                if !name.is_empty() {
+                    digest.fold_bytes(name.as_bytes());
+                }
             }
             What::Exit { how } => head(4, *how as u64, 0),
             What::Wait { on, object } => head(6, *object, on.len() as u64),
