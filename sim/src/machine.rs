@@ -108,13 +108,15 @@ pub struct Boot<R> {
 /// What a main task is handed.
 #[derive(Debug)]
 pub struct Ctx {
-    disk: Arc<SimDisk>,
+    made_here: (),
 }
 
 impl Ctx {
-    /// The machine's disk, for the engine to open.
+    /// The machine's disk, for the engine to open. It is made when it is first asked for.
+    #[track_caller]
     pub fn disk(&self) -> Arc<dyn Disk> {
-        self.disk.clone()
+        let () = self.made_here;
+        running().disk()
     }
 
     /// Chooses one of `bound` alternatives.
@@ -126,7 +128,6 @@ impl Ctx {
 /// A simulated machine. It lives on the OS thread that made it.
 pub struct Machine {
     kernel: ManuallyDrop<Box<Kernel>>,
-    disk: Arc<SimDisk>,
     counters: MachineCounters,
     verdict: Option<Verdict>,
 }
@@ -141,8 +142,8 @@ impl Machine {
         state.step_max = config.steps_max;
         state.planted = config.planted;
         state.set_strategy(config.strategy);
-        let disk = SimDisk::new(config.disk);
-        Machine { kernel, disk, counters: MachineCounters::default(), verdict: None }
+        kernel.set_disk(config.disk);
+        Machine { kernel, counters: MachineCounters::default(), verdict: None }
     }
 
     /// Boots: runs `main` as task 0 until the boot is over, and settles what the disk holds.
@@ -150,9 +151,7 @@ impl Machine {
     /// Panics if a task of an earlier boot overflowed its stack: such a machine is lost.
     pub fn boot<R>(&mut self, ending: Ending, main: impl FnOnce(&Ctx) -> R) -> Boot<R> {
         let number = self.begin(ending);
-        let ctx = Ctx { disk: self.disk.clone() };
-        let result = self.kernel.run(|| main(&ctx));
-        drop(ctx);
+        let result = self.kernel.run(|| main(&Ctx { made_here: () }));
         self.finish(result, number)
     }
 
@@ -185,7 +184,9 @@ impl Machine {
         state.ending = ending;
         let (step, time_ns) = (state.trace.step, state.trace.time_ns);
         let plan = power::plan(ending, &mut state.choices, &mut state.power, step, time_ns);
-        self.disk.boot(&mut state.env());
+        if let Some(disk) = self.kernel.made_disk() {
+            disk.boot(&mut self.kernel.borrow().env());
+        }
         self.kernel.plan.set(plan);
         number
     }
@@ -236,16 +237,19 @@ impl Machine {
     }
 
     fn process_ends(&mut self) {
-        let state = self.kernel.state_mut();
-        self.disk.process_crash(&mut state.env());
+        if let Some(disk) = self.kernel.made_disk() {
+            disk.process_crash(&mut self.kernel.borrow().env());
+        }
     }
 
     fn lose_power(&mut self) {
         let state = self.kernel.state_mut();
         state.faults.deliver_in(&mut state.trace, Fault::PowerLoss, 0);
-        let loss = self.disk.power_loss(&mut state.env());
         self.counters.power_losses += 1;
-        self.counters.partial_power_losses += u64::from(loss.is_partial());
+        if let Some(disk) = self.kernel.made_disk() {
+            let loss = disk.power_loss(&mut self.kernel.borrow().env());
+            self.counters.partial_power_losses += u64::from(loss.is_partial());
+        }
     }
 
     /// The power goes while nothing runs.
@@ -256,7 +260,7 @@ impl Machine {
 
     /// The machine's disk. Its calls work inside a boot only.
     pub fn disk(&self) -> Arc<SimDisk> {
-        self.disk.clone()
+        self.kernel.disk()
     }
 
     /// The choices, between boots.

@@ -5,10 +5,11 @@
     reason = "the scheduler tells the tasks of an OS thread apart by itself"
 )]
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use falconry_seam::hook::{self, LockMode, Place, Point, PowerOff, TaskEnd, TaskId, Wake};
@@ -21,6 +22,7 @@ use super::switch::{Context, switch};
 use super::task::{Named, PanicNote, Task, Wait};
 use super::{VerdictKind, overflow, panics};
 use crate::choice::{Choices, Label};
+use crate::disk::{DiskConfig, SimDisk};
 use crate::fault::Fault;
 use crate::power::{Death, Plan};
 use crate::trace::{TaskExit, What};
@@ -57,6 +59,9 @@ static EPOCHS: AtomicU32 = AtomicU32::new(1);
 /// A machine's core.
 pub(crate) struct Kernel {
     pub(super) state: StateCell<State>,
+    disk_config: RefCell<DiskConfig>,
+    /// Made when it is first asked for.
+    disk: OnceCell<Arc<SimDisk>>,
     /// The OS thread's own stack, while a task runs.
     root: Cell<Context>,
     back: Cell<Back>,
@@ -96,7 +101,8 @@ impl Kernel {
     }
 
     /// Keeps the memory for the next machine on this OS thread.
-    pub(crate) fn give_back(self: Box<Self>) {
+    pub(crate) fn give_back(mut self: Box<Self>) {
+        self.disk.take();
         if !self.broken.get() {
             self.stack_bytes_max.set(0);
             let _ = SPARE.try_with(|spare| spare.set(Some(self)));
@@ -108,6 +114,8 @@ impl Kernel {
         overflow::install();
         Kernel {
             state: StateCell::new(State::new(choices, keep_trace)),
+            disk_config: RefCell::default(),
+            disk: OnceCell::new(),
             root: Cell::new(0),
             back: Cell::new(Back::Nobody),
             stack_of_running: Cell::new((0, 0)),
@@ -127,6 +135,28 @@ impl Kernel {
     pub(crate) fn set_stacks(&self, bytes: usize, measure: bool) {
         self.stack_bytes.set(bytes);
         self.measure_stacks.set(measure);
+    }
+
+    pub(crate) fn set_disk(&self, config: DiskConfig) {
+        *self.disk_config.borrow_mut() = config;
+    }
+
+    /// The disk, which is made now if it was not asked for before. Made in a boot it starts with it.
+    pub(crate) fn disk(&self) -> Arc<SimDisk> {
+        let disk = self.disk.get_or_init(|| {
+            let disk = SimDisk::new(self.disk_config.borrow().clone());
+            let mut state = self.borrow();
+            if state.phase == Phase::On {
+                disk.boot(&mut state.env());
+            }
+            disk
+        });
+        disk.clone()
+    }
+
+    /// The disk, if it was asked for.
+    pub(crate) fn made_disk(&self) -> Option<&SimDisk> {
+        self.disk.get().map(|disk| &**disk)
     }
 
     pub(crate) fn set_processors(&self, count: usize) {
