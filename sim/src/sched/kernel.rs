@@ -274,9 +274,10 @@ impl Kernel {
         };
         state.trace.event(None, What::Exit { how });
         state.me().wait = Wait::Ended;
-        let me = state.me();
-        let joiners = (me.joiner.take().into_iter()).chain(std::mem::take(&mut me.more_joiners));
-        for joiner in joiners {
+        if let Some(joiner) = state.me().joiner.take() {
+            state.wake(joiner, Wake::Notified);
+        }
+        for joiner in std::mem::take(&mut state.me().more_joiners) {
             state.wake(joiner, Wake::Notified);
         }
         if end == TaskEnd::Panicked && state.phase == Phase::On {
@@ -325,8 +326,7 @@ impl Kernel {
         let id = state.tasks.len() as TaskId;
         state.tasks.push(Task::new(name, fiber));
         state.ready.push(id);
-        let name = name.unwrap_or("").to_string();
-        state.trace.event(None, What::Spawn { child: id, name });
+        state.trace.spawn(id, name.unwrap_or(""));
         Ok(id)
     }
 

@@ -187,19 +187,12 @@ impl What {
     /// Folds the event, with two words of its own (when it was, and who did it), into a digest.
     #[inline(always)]
     pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {
-        let mut head = |code: u64, a: u64, b: u64| {
-            digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
-        };
+        let mut head = |code, a, b| fold_head(digest, when, who, code, a, b);
         match self {
             What::Preempt { to } => head(5, u64::from(*to), 0),
             What::Boot { number } => head(1, u64::from(*number), 0),
             What::Down { how } => fold_text(digest, when, who ^ 2 << 56, how),
-            What::Spawn { child, name } => {
-                head(3, u64::from(*child), name.len() as u64);
-                if !name.is_empty() {
-                    digest.fold_bytes(name.as_bytes());
-                }
-            }
+            What::Spawn { child, name } => fold_spawn(digest, when, who, *child, name),
             What::Exit { how } => head(4, *how as u64, 0),
             What::Wait { on, object } => head(6, *object, on.len() as u64),
             What::File { file, path } => {
@@ -225,6 +218,20 @@ impl What {
             }
         }
     }
+}
+
+/// What [`What::fold`] does with [`What::Spawn`].
+#[inline(always)]
+pub(super) fn fold_spawn(digest: &mut Digest, when: u64, who: u64, child: u32, name: &str) {
+    fold_head(digest, when, who, 3, u64::from(child), name.len() as u64);
+    if !name.is_empty() {
+        digest.fold_bytes(name.as_bytes());
+    }
+}
+
+#[inline(always)]
+fn fold_head(digest: &mut Digest, when: u64, who: u64, code: u64, a: u64, b: u64) {
+    digest.fold(when ^ (code << 56), who ^ a.rotate_left(20) ^ b.rotate_left(44));
 }
 
 fn fold_text(digest: &mut Digest, when: u64, who: u64, text: &str) {

@@ -68,6 +68,18 @@ impl Trace {
         }
     }
 
+    /// As [`Trace::event`] with [`What::Spawn`]: the name is copied only if the trace is kept.
+    #[inline]
+    pub(crate) fn spawn(&mut self, child: u32, name: &str) {
+        let when = self.time_ns ^ u64::from(self.task) << 48 ^ self.preempted;
+        self.preempted = 0;
+        event::fold_spawn(&mut self.digest, when, self.step, child, name);
+        self.count += 1;
+        if self.kept.is_some() {
+            self.keep(EventId(self.count - 1), None, What::Spawn { child, name: name.into() });
+        }
+    }
+
     #[cold]
     fn keep(&mut self, id: EventId, cause: Option<EventId>, what: What) {
         let Trace { step, time_ns, task, .. } = *self;

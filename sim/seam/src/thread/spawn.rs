@@ -1,10 +1,11 @@
 //! Starting threads and waiting for their results.
 
 use std::any::Any;
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use super::handle::Thread;
@@ -147,13 +148,16 @@ impl<T> fmt::Debug for JoinHandle<T> {
 
 /// Where a task leaves its result for whoever joins it.
 pub(super) struct Packet<T> {
-    // std's lock: it is never held across a call of the seam.
-    result: Mutex<Option<thread::Result<T>>>,
+    result: UnsafeCell<Option<thread::Result<T>>>,
 }
+
+// SAFETY: the task alone touches the result while there are two shares of the packet, in `run`; who
+// joins it takes it out of a packet that is nobody else's (`take`).
+unsafe impl<T: Send> Sync for Packet<T> {}
 
 impl<T> Packet<T> {
     pub(super) fn new() -> Self {
-        Packet { result: Mutex::new(None) }
+        Packet { result: UnsafeCell::new(None) }
     }
 
     /// The body of a task: runs `f`, leaves its result, and gives up its share of the packet, so that
@@ -161,18 +165,16 @@ impl<T> Packet<T> {
     pub(super) fn run(self: Arc<Self>, f: impl FnOnce() -> T) -> TaskEnd {
         let result = catch_unwind(AssertUnwindSafe(f));
         let end = how_ended(&result);
-        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        // SAFETY: nobody but this reads or writes it before this share of the packet is gone.
+        unsafe { *self.result.get() = Some(result) };
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(self)));
         if end == TaskEnd::Returned { how_ended(&dropped) } else { end }
     }
 
     /// The result of a task that has ended. One that the power ended before it began left none.
-    pub(super) fn take(mut self: Arc<Self>) -> thread::Result<T> {
-        let result = match Arc::get_mut(&mut self) {
-            // The usual case: the task has given up its share.
-            Some(packet) => packet.result.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
-            None => self.result.lock().unwrap_or_else(PoisonError::into_inner).take(),
-        };
+    pub(super) fn take(self: Arc<Self>) -> thread::Result<T> {
+        // A task that the power ended for good, on a stack that was left, still has its share.
+        let result = Arc::into_inner(self).and_then(|packet| packet.result.into_inner());
         result.unwrap_or_else(|| Err(Box::new(PowerOff) as Box<dyn Any + Send>))
     }
 }
