@@ -18,7 +18,7 @@ fn a_thread_is_a_task() {
             .stack_size(4096)
             .spawn(|| thread::current().id())
             .unwrap();
-        assert_eq!(handle.thread().name(), Some("task 1"));
+        assert_eq!(handle.thread().name(), Some("worker"));
         assert!(handle.is_finished());
         let id = handle.thread().id();
         assert_eq!(handle.join().unwrap(), id);
