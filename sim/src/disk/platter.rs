@@ -71,9 +71,8 @@ impl PlatterFile {
     /// Overwrites bytes within one page.
     pub(super) fn overwrite(&mut self, page: u64, at: usize, bytes: &[u8], pool: &mut PagePool) {
         let slot = self.pages.slot(page);
-        let fresh = pool.overlay(slot.as_ref(), at, bytes);
-        let old = slot.replace(fresh);
-        pool.give(old);
+        let to = slot.get_or_insert_with(|| pool.overlay(None, 0, &[]));
+        std::sync::Arc::make_mut(to)[at..at + bytes.len()].copy_from_slice(bytes);
         self.heal(page, sector_mask(at, bytes.len()));
     }
 

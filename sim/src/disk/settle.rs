@@ -113,10 +113,10 @@ impl Sizes {
         }
     }
 
-    /// Whether a surviving cut took the byte at `at` after the operation `seq`.
-    pub(super) fn is_cut(&self, seq: u64, at: u64) -> bool {
+    /// The least surviving length after the operation `seq`: a byte from there on was cut.
+    pub(super) fn least_after(&self, seq: u64) -> u64 {
         let later = self.all[..self.kept].partition_point(|size| size.seq <= seq);
-        self.least_from.get(later).is_some_and(|least| *least <= at)
+        self.least_from.get(later).copied().unwrap_or(u64::MAX)
     }
 
     /// Order of the last surviving change.
@@ -279,19 +279,20 @@ impl DiskModel {
         }
         lens.sort_unstable();
         let mut lens = lens.into_iter().peekable();
-        let mut flawed = None;
-        for unit in &units {
-            let seq = ops[unit.ops.start].seq;
-            while let Some((_, file, to)) = lens.next_if(|(size_seq, ..)| *size_seq < seq) {
+        // The units of one operation go together.
+        let groups: Vec<&[Unit]> = units.chunk_by(|a, b| a.ops == b.ops).collect();
+        let covered = covered_later(&ops, &groups);
+        for units in groups {
+            let first = units[0].ops.start;
+            let ops = &ops[units[0].ops.clone()];
+            while let Some((_, file, to)) = lens.next_if(|(seq, ..)| *seq < ops[0].seq) {
                 self.platter.file(file).set_len(to, &mut self.pool);
             }
-            for op in &ops[unit.ops.clone()] {
-                let flaw_tells = unit.fate != Fate::Old && flawed != Some(op.seq);
-                if op.flaw != Flaw::None && flaw_tells {
-                    flawed = Some(op.seq);
+            for (op, covered) in ops.iter().zip(&covered[first..]) {
+                if op.flaw != Flaw::None && units.iter().any(|unit| unit.fate != Fate::Old) {
                     tell_flaw(env, op);
                 }
-                self.apply_unit(op, unit);
+                self.apply_op(op, units, *covered);
             }
         }
         for (_, file, to) in lens {
@@ -309,35 +310,46 @@ impl DiskModel {
         }
     }
 
-    fn apply_unit(&mut self, op: &PendingData, unit: &Unit) {
-        let mask = op.data.mask & unit.mask;
+    /// Brings to the platter what the fates of its units left of an operation, but for sectors that are
+    /// covered by later ones.
+    fn apply_op(&mut self, op: &PendingData, units: &[Unit], covered: u8) {
+        let with = |fate| with_fate(op, units, fate);
+        let old = with(Fate::Old);
         let (page, pool) = (op.data.page, &mut self.pool);
-        match (unit.fate, op.flaw) {
-            (Fate::Old, _) | (_, Flaw::Phantom) => {}
-            (Fate::New, Flaw::None) => {
-                self.platter.file(op.file).apply_sectors(&op.data, mask, pool)
-            }
-            (_, Flaw::Misdirected(other, at)) => {
+        match op.flaw {
+            _ if old == op.data.mask => return,
+            Flaw::Phantom => return,
+            Flaw::Misdirected(other, at) => {
                 if let Some(victim) = self.platter.files.get_mut(&other) {
-                    victim.put(at, mask, Some(&op.data.after), pool);
+                    victim.put(at, op.data.mask & !old, Some(&op.data.after), pool);
                 }
+                return;
             }
-            (Fate::Zeros, Flaw::None) => self.platter.file(op.file).put(page, mask, None, pool),
-            (Fate::Garbage, Flaw::None) => {
-                for index in sectors_of(mask) {
-                    let bytes = garbage(op.seq << 3 | index as u64);
-                    let file = self.platter.file(op.file);
-                    file.overwrite(page, index * SECTOR_BYTES, &bytes, &mut self.pool);
-                }
-            }
-            (Fate::Prefix, Flaw::None) => {
-                for index in sectors_of(mask) {
-                    let count = 1 + mix(op.seq << 3 | index as u64) as usize % (SECTOR_BYTES - 1);
-                    let bytes = &sector(Some(&op.data.after), index)[..count];
-                    let file = self.platter.file(op.file);
-                    file.overwrite(page, index * SECTOR_BYTES, bytes, &mut self.pool);
-                }
-            }
+            Flaw::None => {}
+        }
+        let file = self.platter.file(op.file);
+        let new = with(Fate::New);
+        if new == op.data.mask {
+            file.apply(op.data.clone(), pool);
+            return;
+        }
+        let with = |fate| with(fate) & !covered;
+        let new = with(Fate::New);
+        if new != 0 {
+            file.apply_sectors(&op.data, new, pool);
+        }
+        let zeros = with(Fate::Zeros);
+        if zeros != 0 {
+            file.put(page, zeros, None, pool);
+        }
+        for index in sectors_of(with(Fate::Garbage)) {
+            let bytes = garbage(op.seq << 3 | index as u64);
+            file.overwrite(page, index * SECTOR_BYTES, &bytes, pool);
+        }
+        for index in sectors_of(with(Fate::Prefix)) {
+            let count = 1 + mix(op.seq << 3 | index as u64) as usize % (SECTOR_BYTES - 1);
+            let bytes = &sector(Some(&op.data.after), index)[..count];
+            file.overwrite(page, index * SECTOR_BYTES, bytes, pool);
         }
     }
 
@@ -355,6 +367,30 @@ impl DiskModel {
         // Last: it forgets what no node stands for, and an image that came back has other files.
         self.close_all();
     }
+}
+
+/// The sectors of an operation that have this fate.
+fn with_fate(op: &PendingData, units: &[Unit], fate: Fate) -> u8 {
+    let units = units.iter().filter(|unit| unit.fate == fate);
+    units.fold(0, |all, unit| all | unit.mask) & op.data.mask
+}
+
+/// For each operation its sectors that a later one overwrites as a whole: they need not be applied.
+fn covered_later(ops: &[PendingData], groups: &[&[Unit]]) -> Vec<u8> {
+    let mut covered = vec![0; ops.len()];
+    let mut later: BTreeMap<(FileId, u64), u8> = BTreeMap::new();
+    for units in groups.iter().rev() {
+        for index in units[0].ops.clone().rev() {
+            let op = &ops[index];
+            let of_page = later.entry((op.file, op.data.page)).or_default();
+            covered[index] = *of_page;
+            if op.flaw == Flaw::None {
+                let fates = [Fate::New, Fate::Zeros, Fate::Garbage];
+                *of_page |= fates.iter().fold(0, |all, fate| all | with_fate(op, units, *fate));
+            }
+        }
+    }
+    covered
 }
 
 /// A flawed write survived: that is when its flaw takes effect.

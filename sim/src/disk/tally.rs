@@ -4,7 +4,8 @@
 //!
 //! A sector of a write is missed if it differs from what was there before, and neither the write, nor
 //! a later one, nor a cut of the file explains what is there now. A write is lost if it left no trace
-//! and a sector of it is missed, torn if it left one, and survived otherwise. `all_but_one` and
+//! and a sector of it is missed, torn if it left one, and survived otherwise. Each sector is looked at
+//! once, for all that is asked of it. `all_but_one` and
 //! `file_extremes` are counted when their policy was drawn and its picture came out.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use super::names::Change;
 use super::pages::{PAGE_BYTES, PAGE_SECTORS, SECTOR_BYTES, sector, sectors_of};
 use super::platter::FileId;
 use super::policy::{Fate, SurvivalPolicy};
-use super::settle::{Call, Loss, Settlement};
+use super::settle::{Call, Loss, PendingData, Settlement, Unit};
 use crate::env::Env;
 use crate::fault::Fault;
 use crate::trace::What;
@@ -27,18 +28,35 @@ enum Outcome {
     Lost,
 }
 
-/// For each page the unit, from 1, that was the last to leave something in each sector; 0 for none.
-type Owners = BTreeMap<(FileId, u64), [usize; PAGE_SECTORS]>;
+/// What a power loss left of the sectors of one operation that belong to one unit. A sector that is in
+/// none of these was overwritten or cut, or looks as before: nobody can tell.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// All of them.
+    all: u8,
+    /// They show the write's bytes, or something that the write left.
+    trace: u8,
+    /// They reached the device and lie behind the end of the file.
+    hidden: u8,
+    /// They are missed.
+    missed: u8,
+    /// Nothing pending left anything there.
+    bare: u8,
+}
 
+/// All that was pending, looked at sector by sector, once.
 struct Tally<'a> {
     all: &'a Settlement,
-    owners: Owners,
+    /// What was seen of each operation of each unit, in their order.
+    seen: Vec<Seen>,
+    /// Where in that list a unit begins.
+    first_seen: Vec<usize>,
 }
 
 impl Settlement {
     /// Counts, and tells the trace.
     pub(super) fn tally(&self, env: &mut Env<'_>) -> Loss {
-        let tally = Tally { all: self, owners: self.owners() };
+        let tally = Tally::look(self);
         let outcomes: Vec<Outcome> = self.calls.iter().map(|call| tally.outcome(call)).collect();
         let mut loss = Loss { policy: Some(self.policy), ..Loss::default() };
         for (call, outcome) in self.calls.iter().zip(&outcomes) {
@@ -62,22 +80,6 @@ impl Settlement {
         tally.tally_files(env);
         loss.lost_names = self.tally_names(env);
         loss
-    }
-
-    fn owners(&self) -> Owners {
-        let mut owners = Owners::new();
-        for (index, unit) in self.units.iter().enumerate() {
-            if unit.fate == Fate::Old {
-                continue;
-            }
-            for op in &self.ops[unit.ops.clone()] {
-                let of_page = owners.entry((op.file, op.data.page)).or_default();
-                for sector in sectors_of(op.data.mask & unit.mask) {
-                    of_page[sector] = index + 1;
-                }
-            }
-        }
-        owners
     }
 
     fn tell(&self, env: &mut Env<'_>, fault: Fault, call: &Call) {
@@ -146,31 +148,69 @@ impl Settlement {
     }
 }
 
-/// What became of one sector of a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
-    /// It shows the write's bytes, or something that the write left.
-    Trace,
-    /// It reached the device and lies behind the end of the file.
-    Hidden,
-    /// It is missed.
-    Missed,
-    /// It was overwritten or cut, or looks as before: nobody can tell.
-    Neutral,
+/// For each page the unit, from 1, that was the last to leave something in each sector; 0 for none.
+struct Owners {
+    /// The page of each operation, as a place in the other list.
+    page_of: Vec<usize>,
+    units: Vec<[usize; PAGE_SECTORS]>,
 }
 
-impl Tally<'_> {
+impl Owners {
+    fn of(all: &Settlement) -> Self {
+        let mut pages: BTreeMap<(FileId, u64), usize> = BTreeMap::new();
+        let page_of = all.ops.iter().map(|op| {
+            let next = pages.len();
+            *pages.entry((op.file, op.data.page)).or_insert(next)
+        });
+        let page_of: Vec<usize> = page_of.collect();
+        let mut units = vec![[0; PAGE_SECTORS]; pages.len()];
+        for (index, unit) in all.units.iter().enumerate().filter(|(_, u)| u.fate != Fate::Old) {
+            for op in unit.ops.clone() {
+                for sector in sectors_of(all.ops[op].data.mask & unit.mask) {
+                    units[page_of[op]][sector] = index + 1;
+                }
+            }
+        }
+        Owners { page_of, units }
+    }
+}
+
+impl<'a> Tally<'a> {
+    fn look(all: &'a Settlement) -> Self {
+        let owners = Owners::of(all);
+        // What of a file's lengths matters to an operation: its end, and the least that came later.
+        let ends = all.ops.iter().map(|op| {
+            let sizes = &all.sizes[&op.file];
+            (sizes.len(), sizes.least_after(op.seq))
+        });
+        let ends: Vec<(u64, u64)> = ends.collect();
+        let mut seen = Vec::with_capacity(all.units.len());
+        let mut first_seen = Vec::with_capacity(all.units.len());
+        for (index, unit) in all.units.iter().enumerate() {
+            first_seen.push(seen.len());
+            for op in unit.ops.clone() {
+                let owners = &owners.units[owners.page_of[op]];
+                seen.push(see(&all.ops[op], unit, index, owners, ends[op]));
+            }
+        }
+        Tally { all, seen, first_seen }
+    }
+
+    /// What was seen of a unit, with the operation that it was seen of.
+    fn of_unit(&self, index: usize) -> impl Iterator<Item = (&PendingData, &Seen)> {
+        let ops = &self.all.ops[self.all.units[index].ops.clone()];
+        ops.iter().zip(&self.seen[self.first_seen[index]..])
+    }
+
     fn outcome(&self, call: &Call) -> Outcome {
         let (mut traces, mut missed) = (false, false);
         for index in call.units.clone() {
             let fate = self.all.units[index].fate;
-            let whole = fate == Fate::New;
-            self.each_sector(index, |_, seen| {
+            for (_, seen) in self.of_unit(index) {
                 // What a later write overwrote was there all the same.
-                traces |= fate != Fate::Old && seen != Seen::Hidden;
-                missed |=
-                    matches!(seen, Seen::Missed | Seen::Hidden) || seen == Seen::Trace && !whole;
-            });
+                traces |= fate != Fate::Old && seen.all & !seen.hidden != 0;
+                missed |= seen.missed | seen.hidden != 0 || seen.trace != 0 && fate != Fate::New;
+            }
         }
         match (traces, missed) {
             (_, false) => Outcome::Survived,
@@ -179,69 +219,91 @@ impl Tally<'_> {
         }
     }
 
-    /// Tells for each sector of a unit where it begins in the file, and what became of it.
-    fn each_sector(&self, index: usize, mut tell: impl FnMut(u64, Seen)) {
-        let unit = &self.all.units[index];
-        for op in &self.all.ops[unit.ops.clone()] {
-            let sizes = &self.all.sizes[&op.file];
-            let owners = self.owners.get(&(op.file, op.data.page));
-            for number in sectors_of(op.data.mask & unit.mask) {
-                let at = op.data.page * PAGE_BYTES as u64 + (number * SECTOR_BYTES) as u64;
-                let owner = owners.map_or(0, |owners| owners[number]);
-                let differs = || {
-                    let before = sector(op.data.before.as_ref(), number);
-                    before != sector(Some(&op.data.after), number)
-                };
-                let behind = at >= sizes.len();
-                let seen = if sizes.is_cut(op.seq, at) || owner > index + 1 && !behind {
-                    Seen::Neutral
-                } else if unit.fate != Fate::Old {
-                    if behind { Seen::Hidden } else { Seen::Trace }
-                } else if differs() {
-                    Seen::Missed
-                } else {
-                    Seen::Neutral
-                };
-                tell(at, seen);
-            }
-        }
-    }
-
     fn tally_files(&self, env: &mut Env<'_>) {
-        for (file, sizes) in &self.all.sizes {
-            let (mut kept, mut lost, mut bare, mut beyond) = (0, 0, None, None);
-            for call in self.all.calls.iter().filter(|call| call.file == *file) {
-                for index in call.units.clone() {
-                    let unit = &self.all.units[index];
-                    let new = unit.fate == Fate::New;
-                    let older = Some(self.all.ops[unit.ops.start].seq) < sizes.kept_seq();
-                    self.each_sector(index, |at, seen| {
-                        kept += u64::from(new);
-                        lost += u64::from(!new);
-                        let grown = sizes.base() <= at && at < sizes.len();
-                        if seen == Seen::Missed && grown && older && self.owner(*file, at) == 0 {
-                            bare = bare.or(Some(at));
-                        }
-                        if seen == Seen::Hidden {
-                            beyond = beyond.or(Some(at));
-                        }
-                    });
+        let mut files: BTreeMap<FileId, FileTally> = BTreeMap::new();
+        for call in &self.all.calls {
+            let of_file = files.entry(call.file).or_insert_with(|| {
+                let sizes = &self.all.sizes[&call.file];
+                let shown = (sizes.base(), sizes.len());
+                FileTally { shown, kept_seq: sizes.kept_seq(), ..FileTally::default() }
+            });
+            let (base, len) = of_file.shown;
+            for index in call.units.clone() {
+                let unit = &self.all.units[index];
+                let older = Some(self.all.ops[unit.ops.start].seq) < of_file.kept_seq;
+                for (op, seen) in self.of_unit(index) {
+                    let sectors = u64::from(seen.all.count_ones());
+                    *(if unit.fate == Fate::New {
+                        &mut of_file.kept
+                    } else {
+                        &mut of_file.lost
+                    }) += sectors;
+                    let at =
+                        |number| op.data.page * PAGE_BYTES as u64 + number * SECTOR_BYTES as u64;
+                    if older && of_file.bare.is_none() && seen.bare != 0 {
+                        let mut bare = sectors_of(seen.bare).map(|number| at(number as u64));
+                        of_file.bare = bare.find(|at| base <= *at && *at < len);
+                    }
+                    if of_file.beyond.is_none() && seen.hidden != 0 {
+                        of_file.beyond = Some(at(u64::from(seen.hidden.trailing_zeros())));
+                    }
                 }
             }
+        }
+        for (file, FileTally { kept, lost, bare, beyond, shown: (_, len), .. }) in files {
             if let Some(at) = bare {
-                delivered(env, Fault::SizeWithoutData, *file, at, sizes.len());
+                delivered(env, Fault::SizeWithoutData, file, at, len);
             }
             if let Some(at) = beyond {
-                delivered(env, Fault::DataWithoutSize, *file, at, sizes.len());
+                delivered(env, Fault::DataWithoutSize, file, at, len);
             }
             if kept + lost > 0 {
-                env.trace.event(None, What::Settled { file: *file, kept, lost });
+                env.trace.event(None, What::Settled { file, kept, lost });
             }
         }
     }
+}
 
-    fn owner(&self, file: FileId, at: u64) -> usize {
-        let (page, byte) = (at / PAGE_BYTES as u64, at as usize % PAGE_BYTES);
-        self.owners.get(&(file, page)).map_or(0, |owners| owners[byte / SECTOR_BYTES])
+/// What became of one file.
+#[derive(Debug, Default)]
+struct FileTally {
+    /// What its surviving lengths alone show: from the least of them to the last.
+    shown: (u64, u64),
+    /// Order of the last surviving length.
+    kept_seq: Option<u64>,
+    /// Sectors that are new.
+    kept: u64,
+    /// Sectors that are not.
+    lost: u64,
+    /// A place that a surviving length shows, and whose bytes are missed.
+    bare: Option<u64>,
+    /// A place behind the end that reached the device.
+    beyond: Option<u64>,
+}
+
+/// Looks at the sectors of an operation that belong to the unit at `index`.
+fn see(
+    op: &PendingData,
+    unit: &Unit,
+    index: usize,
+    owners: &[usize; PAGE_SECTORS],
+    (len, least_after): (u64, u64),
+) -> Seen {
+    let all = op.data.mask & unit.mask;
+    let mut seen = Seen { all, ..Seen::default() };
+    for number in sectors_of(all) {
+        let at = op.data.page * PAGE_BYTES as u64 + (number * SECTOR_BYTES) as u64;
+        let bit = 1 << number;
+        let (owner, behind) = (owners[number], at >= len);
+        if least_after <= at || owner > index + 1 && !behind {
+            continue;
+        }
+        if unit.fate != Fate::Old {
+            *(if behind { &mut seen.hidden } else { &mut seen.trace }) |= bit;
+        } else if sector(op.data.before.as_ref(), number) != sector(Some(&op.data.after), number) {
+            seen.missed |= bit;
+            seen.bare |= if owner == 0 { bit } else { 0 };
+        }
     }
+    seen
 }
