@@ -1,14 +1,16 @@
 //! Boots per second and core, and memory over a million seeds.
 //!
-//! A boot is: open, recover, check, work, lose power. Each engine runs the same scenarios as in a
+//! A boot is: open, recover, check, work, and an end: by power loss, by a process that is killed, or in
+//! peace; a part of them ends while the engine still opens. Those that lost their power are told beside
+//! all. Each engine runs the same scenarios as in a
 //! swarm, one process, one OS thread at a time, so that a figure is one of a core. No figure makes
 //! this program fail: the goals stand beside the figures.
 //!
-//! `-- --json` prints JSON Lines; `-- --quick` runs a hundredth of the canary's seeds.
+//! `-- --json` prints JSON Lines; `-- --quick` runs a fiftieth of the canary's seeds.
 
 use std::time::{Duration, Instant};
 
-use falconry::run::{Case, Wishes, properties, run_case};
+use falconry::run::{Case, Counters, Wishes, properties, run_case};
 
 /// What a boot may cost at most, by engine: boots per second and core.
 const GOALS: &[(&str, f64)] = &[("redb", 1_000.0), ("sqlite", 500.0), ("canary", 0.0)];
@@ -22,7 +24,8 @@ fn main() {
     let json = words.iter().any(|word| word == "--json");
     let seeds = if words.iter().any(|word| word == "--quick") { SEEDS / 50 } else { SEEDS };
     if !json {
-        println!("{:<12}{:>12}{:>14}{:>12}", "engine", "ns a boot", "boots a s", "goal");
+        let head = ["ns a boot", "boots a s", "losses a s", "goal"];
+        println!("{:<12}{:>12}{:>14}{:>14}{:>12}", "engine", head[0], head[1], head[2], head[3]);
     }
     for (engine, goal) in GOALS {
         boots(engine, *goal, json);
@@ -36,29 +39,31 @@ fn case(engine: &str, scenario: &str, seed: u64) -> Case {
 
 fn boots(engine: &str, goal: f64, json: bool) {
     let start = Instant::now();
-    let (mut boots, mut seed) = (0, 0);
+    let (mut sum, mut seed) = (Counters::default(), 0);
     while start.elapsed() < TIME_PER_ENGINE {
         for scenario in SCENARIOS {
-            boots += run(&case(engine, scenario, seed));
+            sum.add(&run(&case(engine, scenario, seed)));
         }
         seed += 1;
     }
-    let ns = start.elapsed().as_nanos() as f64 / boots as f64;
+    let elapsed = start.elapsed();
+    let ns = elapsed.as_nanos() as f64 / sum.boots as f64;
+    let losses = sum.power_losses as f64 / elapsed.as_secs_f64();
     if json {
         println!(
             "{{\"work\":\"boot\",\"system\":\"{engine}\",\"ns\":{ns:.0},\"ratio_to_falconry\":1.0,\
-             \"per_second\":{:.0},\"goal\":{goal:.0}}}",
+             \"per_second\":{:.0},\"power_losses_per_second\":{losses:.0},\"goal\":{goal:.0}}}",
             1e9 / ns
         );
     } else {
-        println!("{engine:<12}{ns:>12.0}{:>14.0}{goal:>12.0}", 1e9 / ns);
+        println!("{engine:<12}{ns:>12.0}{:>14.0}{losses:>14.0}{goal:>12.0}", 1e9 / ns);
     }
 }
 
-/// Runs one case and returns its boots.
-fn run(case: &Case) -> u64 {
+/// Runs one case and returns its counters.
+fn run(case: &Case) -> Counters {
     let outcome = run_case(case, &Wishes::default());
-    outcome.unwrap_or_else(|error| panic!("{}: {error}", case.engine)).counters.boots
+    outcome.unwrap_or_else(|error| panic!("{}: {error}", case.engine)).counters
 }
 
 fn memory(seeds: u64, json: bool) {
