@@ -2,9 +2,11 @@
 
 mod program;
 
-use std::process::{Command, Stdio};
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use falconry::run::properties::plain;
 use program::{Call, Room};
 use serde_json::Value;
 
@@ -124,10 +126,9 @@ fn has_written(id: u32) -> bool {
     written.and_then(|count| count.parse::<u64>().ok()).is_some_and(|count| count > 0)
 }
 
-#[test]
-fn a_worker_killed_by_its_id() {
-    let room = Room::new("killed");
-    let line = "swarm --engine redb --scenario kv/ledger --for 5s --jobs 2 --json";
+/// Starts a swarm and waits until both of its workers are at work; returns it with the second one's
+/// process id.
+fn swarm_at_work(room: &Room, line: &str) -> (Child, String) {
     let mut command = room.program(&line.split(' ').collect::<Vec<_>>());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program can be started");
@@ -138,9 +139,120 @@ fn a_worker_killed_by_its_id() {
         let busy = workers.len() == 2 && workers.iter().all(|id| has_written(*id));
         busy.then(|| workers[1])
     });
-    let worker = worker.expect("two workers within two seconds").to_string();
-    let killed = Command::new("kill").args(["-KILL", &worker]).status();
-    assert!(killed.is_ok_and(|status| status.success()), "worker {worker} could not be killed");
+    (child, worker.expect("two workers within two seconds").to_string())
+}
+
+fn signal(name: &str, process: &str) {
+    let sent = Command::new("kill").args([name, process]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "{process} could not be sent {name}");
+}
+
+#[test]
+fn a_worker_that_gives_no_sign_of_life() {
+    let room = Room::new("silent");
+    let line = "swarm --engine redb --scenario kv/ledger --for 4s --jobs 2 --json --silence 2s";
+    let (child, worker) = swarm_at_work(&room, line);
+    // Stopped, it does not end by itself: its own watchdog stands still too.
+    signal("-STOP", &worker);
+    let call = Call::of(&child.wait_with_output().expect("the program ends"));
+    assert_eq!(call.code, Some(1), "{}\n{}", call.stdout, call.stderr);
+    let findings = lines(&call, "finding");
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    let seed = &findings[0]["case"]["seed"];
+    let expected = format!("the worker that ran seed {seed} was lost: gave no sign of life");
+    assert_eq!(row(&findings[0], "what"), expected);
+    assert_eq!(row(&findings[0], "process"), worker);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let room = Room::new("twice");
+    let line = "swarm --engine redb --scenario kv/ledger --for 60s --jobs 2";
+    let (mut child, worker) = swarm_at_work(&room, line);
+    // A worker that does not answer keeps the swarm from ending in good order.
+    signal("-STOP", &worker);
+    signal("-INT", &child.id().to_string());
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().is_ok_and(|ended| ended.is_none()), "it waits for its workers");
+    signal("-INT", &child.id().to_string());
+    let call = Call::of(&child.wait_with_output().expect("the program ends"));
+    assert_eq!((call.code, &*call.stdout), (Some(130), ""), "{}", call.stderr);
+    signal("-CONT", &worker);
+    let stat = format!("/proc/{worker}/stat");
+    let is_gone = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
+    assert!(is_gone, "worker {worker} outlives its parent");
+}
+
+#[test]
+fn a_worker_that_has_abandoned_too_many_tasks_is_replaced() {
+    let room = Room::new("litter");
+    let line = "swarm --engine test-litter --scenario kv/ledger --seeds 200..260 --jobs 1 --json";
+    let mut command = room.program(&line.split(' ').collect::<Vec<_>>());
+    let output = command.env("FALCONRY_TEST_ENGINES", "1").output();
+    let call = Call::of(&output.expect("the program can be started"));
+    assert_eq!(call.code, Some(0), "{}\n{}", call.stdout, call.stderr);
+    let summaries = lines(&call, "summary");
+    let all = summaries.last().expect("a summary of all");
+    assert!(all["abandoned"].as_u64() > Some(100), "{all}");
+    assert_eq!((&all["run"], &all["workers_lost"]), (&60.into(), &0.into()), "{all}");
+}
+
+/// What a worker answers to batches of so many seeds of the engine that litters: whether it retires.
+fn retirements(counts: &[u64]) -> Vec<bool> {
+    let case = serde_json::to_string(&plain("test-litter", "kv/ledger", 0)).expect("plain data");
+    let mut orders = format!("{{\"Parts\":[{case}]}}\n");
+    for count in counts {
+        let batch = serde_json::json!({
+            "part": 0, "from": 200, "stride": 1, "count": count, "mode": "Swarm",
+        });
+        orders += &format!("{}\n", serde_json::json!({ "Batch": batch }));
+    }
+    let room = Room::new("retires");
+    let mut command = room.program(&["worker"]);
+    command.env("FALCONRY_TEST_ENGINES", "1").env("FALCONRY_WORKER", "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program can be started");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(orders.as_bytes()).expect("a worker that listens");
+    // The pipe stays open until it has ended: it does so by itself.
+    let output = child.wait_with_output().expect("the worker ends");
+    drop(stdin);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let parse = |line| serde_json::from_str::<Value>(line).expect("a line of JSON");
+    text.lines().map(parse).filter_map(|line| line["Done"]["retires"].as_bool()).collect()
+}
+
+#[test]
+fn a_worker_retires_when_it_has_abandoned_a_hundred_tasks() {
+    assert_eq!(retirements(&[2, 60, 2]), [false, true]);
+}
+
+#[test]
+fn a_swarm_that_cannot_convict_the_canary_is_our_bug() {
+    let room = Room::new("blind");
+    let complaint = "error: the canary was not convicted of the bug that it is known to have: this \
+                     swarm is blind, and what it did not find tells nothing\n";
+    for line in [
+        "swarm -q --engine canary --scenario kv/ledger --set sync_every=1 --seeds 0..20",
+        "swarm -q --engine redb --scenario kv/counter --seeds 0..2",
+    ] {
+        let mut command = room.program(&line.split(' ').collect::<Vec<_>>());
+        let output = command.env("FALCONRY_TEST_ENGINES", "tame-canary").output();
+        let call = Call::of(&output.expect("the program can be started"));
+        assert_eq!((call.code, &*call.stderr), (Some(70), complaint), "{line}: {}", call.stdout);
+    }
+}
+
+#[test]
+fn a_worker_killed_by_its_id() {
+    let room = Room::new("killed");
+    let line = "swarm --engine redb --scenario kv/ledger --for 5s --jobs 2 --json";
+    let (child, worker) = swarm_at_work(&room, line);
+    signal("-KILL", &worker);
     let call = Call::of(&child.wait_with_output().expect("the program ends"));
     assert_eq!(call.code, Some(1), "{}\n{}", call.stdout, call.stderr);
     let findings = lines(&call, "finding");

@@ -32,6 +32,7 @@ pub fn check(session: &Session, typed: &typed::Check) -> Result<Exit, Stop> {
         mode: Mode::Check,
         jobs,
         duration: None,
+        silence: crate::swarm::SILENCE_MAX,
         // One difference is enough: nothing else can be trusted any more.
         fail_fast: Some(1),
         until_each_found: false,

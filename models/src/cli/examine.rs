@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::report::{Report, Trust};
 use crate::run::{Case, Counters, Finding, Outcome, Property, Wishes, run_case};
 use crate::swarm::{
-    Examine, Examined, FromWorker, Happening, Pool, ToWorker, is_interrupted, loss,
+    Examine, Examined, FromWorker, Happening, Pool, SILENCE_MAX, ToWorker, is_interrupted, loss,
 };
 
 const TICK: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ impl Examiner {
     ///
     /// As the system refuses.
     pub fn start() -> Result<Examiner, Stop> {
-        Ok(Examiner { pool: Pool::start(1, Vec::new()).map_err(no_worker)? })
+        Ok(Examiner { pool: Pool::start(1, Vec::new(), SILENCE_MAX).map_err(no_worker)? })
     }
 
     /// Runs `case`, with what else `examine` asks for.

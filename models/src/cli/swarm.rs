@@ -113,6 +113,7 @@ impl Plan {
             jobs: typed.jobs.or(config.jobs.map(Into::into)).map_or(default_jobs(), usize::from),
             duration: if is_open { Some(DURATION) } else { typed_duration },
             fail_fast: typed.fail_fast,
+            silence: typed.silence.map_or(swarm::SILENCE_MAX, |span| span.0),
             // Asked for nothing but its verdict, the canary need not sing for a minute.
             until_each_found: asks_for_canary && is_open,
             canary: (!asks_for_canary).then(canary),
@@ -159,6 +160,12 @@ fn conclude(
     };
     if let Some(broken) = &results.broken {
         session.output.complain(broken);
+    }
+    if plan.canary(&results) == Canary::NotConvicted && !is_interrupted() {
+        session.output.complain(
+            "the canary was not convicted of the bug that it is known to have: this swarm is blind, and \
+             what it did not find tells nothing",
+        );
     }
     let counted = discoveries.iter().filter(|discovery| plan.counts(&discovery.found.finding));
     let is_kept = say_findings(session, &results, counted, kept.as_ref())?;

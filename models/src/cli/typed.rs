@@ -173,6 +173,9 @@ pub struct Swarm {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub fail_fast: Option<u32>,
+    /// End a busy worker that is silent for so long
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub silence: Option<Span>,
     /// Run only slice m of n, for several machines
     #[arg(long, value_name = "m/n", env = "FALCONRY_PARTITION", hide_env_values = true)]
     pub partition: Option<Partition>,

@@ -1,9 +1,11 @@
-//! Engines that end or block their process, or do not obey their seed: what a swarm must survive. They are asked for by name in
-//! the tests of the swarm, and only when `FALCONRY_TEST_ENGINES` is set; no list shows them.
+//! Engines that end or block their process, litter it, or do not obey their seed: what a swarm must
+//! survive. They are asked for by name in the tests of the swarm, and only when
+//! `FALCONRY_TEST_ENGINES` is set; no list shows them.
 //!
 //! # Method
 //!
-//! Each behaves like a canary without its bug, but for one open in 32, where it falls ill.
+//! Each behaves like a canary without its bug, but for one open in 32, where it falls ill; the one that
+//! litters does so at every open.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +29,8 @@ enum Illness {
     Hang,
     /// The task's stack is too small.
     Overflow,
+    /// A task of each boot cannot be ended.
+    Litter,
     /// What it does depends on how often it was ill before.
     Drift,
 }
@@ -39,10 +43,11 @@ struct Ill {
 /// How often this process has drifted: state that outlives a run.
 static TIMES: AtomicU64 = AtomicU64::new(0);
 
-static ILL: [Ill; 4] = [
+static ILL: [Ill; 5] = [
     Ill { name: "test-abort", illness: Illness::Abort },
     Ill { name: "test-hang", illness: Illness::Hang },
     Ill { name: "test-overflow", illness: Illness::Overflow },
+    Ill { name: "test-litter", illness: Illness::Litter },
     Ill { name: "test-drift", illness: Illness::Drift },
 ];
 
@@ -63,8 +68,12 @@ impl Engine for Ill {
         settings: &Settings,
     ) -> Result<Box<dyn Database>, EngineError> {
         falconry_sim::enter_call(&"open");
+        if let Illness::Litter = self.illness {
+            litter();
+        }
         if falconry_sim::choose("test/illness", WELL) == 1 {
             match self.illness {
+                Illness::Litter => {}
                 Illness::Abort => std::process::abort(),
                 Illness::Hang => hang(),
                 Illness::Drift => {
@@ -82,6 +91,15 @@ impl Engine for Ill {
         draw.word("sync_every", &[("1", 1)])?;
         Ok(Contract::Durable)
     }
+}
+
+/// Leaves a task that swallows whatever it is thrown.
+fn litter() {
+    falconry_seam::thread::spawn(|| {
+        loop {
+            let _ = std::panic::catch_unwind(falconry_seam::thread::park);
+        }
+    });
 }
 
 /// Locks a lock that this thread holds already.

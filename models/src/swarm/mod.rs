@@ -19,7 +19,7 @@ mod worker;
 pub use ill::find as ill_engine;
 pub use interrupt::{install as install_interrupts, requested as is_interrupted};
 pub use plan::{Seeds, identity};
-pub use pool::{Happening, Lost, Pool, is_worker};
+pub use pool::{Happening, Lost, Pool, SILENCE_MAX, is_worker};
 pub use progress::Progress;
 pub use protocol::{Examine, Examined, Found, FromWorker, Mode, ToWorker};
 pub use runner::{Canary, Ending, Goal, Results, loss, run};

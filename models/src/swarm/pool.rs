@@ -30,7 +30,7 @@ const WORKER: &str = "worker";
 const WORKER_MARK: &str = "FALCONRY_WORKER";
 
 /// A busy worker that gives no sign of life for so long is ended.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Lines of a worker's stderr that are kept.
 const STDERR_LINES_MAX: usize = 8;
@@ -68,6 +68,8 @@ pub struct Lost {
 pub struct Pool {
     parts: Vec<Case>,
     workers: Vec<Worker>,
+    /// How long a busy worker may be silent.
+    silence: Duration,
     sender: Sender<(usize, u64, Option<FromWorker>)>,
     receiver: Receiver<(usize, u64, Option<FromWorker>)>,
     /// Numbers the children, so that a late word of a lost one is not taken for its successor's.
@@ -95,14 +97,15 @@ struct Shared {
 }
 
 impl Pool {
-    /// Starts `count` workers that know `parts`.
+    /// Starts `count` workers that know `parts`, and are ended when they are busy and silent for longer
+    /// than `silence`, as a rule [`SILENCE_MAX`].
     ///
     /// # Errors
     ///
     /// As the system refuses to start a process.
-    pub fn start(count: usize, parts: Vec<Case>) -> std::io::Result<Pool> {
+    pub fn start(count: usize, parts: Vec<Case>, silence: Duration) -> std::io::Result<Pool> {
         let (sender, receiver) = mpsc::channel();
-        let mut pool = Pool { parts, workers: Vec::new(), sender, receiver, births: 0 };
+        let mut pool = Pool { parts, workers: Vec::new(), silence, sender, receiver, births: 0 };
         for index in 0..count {
             let worker = pool.spawn(index)?;
             pool.workers.push(worker);
@@ -181,7 +184,7 @@ impl Pool {
             let lines = worker.shared.lines.load(Ordering::Relaxed);
             if lines != worker.heard.0 {
                 worker.heard = (lines, Instant::now());
-            } else if worker.heard.1.elapsed() > SILENCE_MAX {
+            } else if worker.heard.1.elapsed() > self.silence {
                 worker.blocked =
                     Some(Blocked { verdict: "gave no sign of life".into(), call: String::new() });
                 // It may have ended meanwhile; then its pipe tells.

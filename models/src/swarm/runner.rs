@@ -41,6 +41,8 @@ pub struct Goal {
     pub duration: Option<Duration>,
     /// Ends after this many different findings.
     pub fail_fast: Option<u32>,
+    /// How long a busy worker may be silent before it is ended.
+    pub silence: Duration,
     /// Ends when every part has a finding.
     pub until_each_found: bool,
     /// The canary, unless it is among the parts itself.
@@ -105,7 +107,7 @@ struct Runner<'a> {
 pub fn run(goal: &Goal, progress: &mut Progress) -> Result<Results, Stop> {
     let started = Instant::now();
     let parts = goal.parts.iter().chain(&goal.canary).cloned().collect();
-    let mut pool = Pool::start(goal.jobs, parts).map_err(no_worker)?;
+    let mut pool = Pool::start(goal.jobs, parts, goal.silence).map_err(no_worker)?;
     let canary = match &goal.canary {
         Some(_) => Some(convict_canary(&mut pool, goal.parts.len())?),
         None => None,
