@@ -23,7 +23,7 @@ impl DiskModel {
     /// The machine starts: what held until the next boot is over.
     pub fn boot(&mut self, env: &mut Env<'_>) {
         self.boot = BootState::default();
-        self.cut_survivors = 0;
+        self.forget_survivors();
         let cold = std::mem::take(&mut self.cold);
         let image = env.faults.comes(env.choices, Label::BOOT_IMAGE, Fault::OldImage);
         if image && cold {

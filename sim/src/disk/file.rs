@@ -108,6 +108,8 @@ pub(super) struct Node {
     pub(super) lost: BTreeMap<u64, u8>,
     /// A failed writeback that the next sync reports.
     pub(super) late_error: bool,
+    /// Writes that came to the platter in this life without a sync, since the last sync.
+    pub(super) written_back: u64,
     pub(super) handles: u32,
     pub(super) linked: bool,
     /// Pages that count against the capacity.

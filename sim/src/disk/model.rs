@@ -191,8 +191,14 @@ impl DiskModel {
 
     /// The process is killed: handles, locks and files without a name go; the page cache stays.
     pub fn process_crash(&mut self, _env: &mut Env<'_>) {
-        self.cut_survivors = 0;
+        self.forget_survivors();
         self.close_all();
+    }
+
+    /// Unsynced writes that are on the platter already are those of one life.
+    pub(super) fn forget_survivors(&mut self) {
+        self.cut_survivors = 0;
+        self.nodes.values_mut().for_each(|node| node.written_back = 0);
     }
 
     pub(super) fn close_all(&mut self) {

@@ -333,7 +333,7 @@ impl DiskConfig {
         const MS: u64 = 1_000_000;
         let mut one_in =
             |label: &'static str, count: u32| choices.weighted(label, &[count - 1, 1]) == 1;
-        let is_early = !one_in("disk_config/writeback", 4);
+        let is_early = !one_in("disk_config/writeback", 2);
         let is_tight = one_in("disk_config/dirty_bytes", 4);
         let is_bounded = one_in("disk_config/capacity", 10);
         let late_allocation = one_in("disk_config/late_allocation", 3);

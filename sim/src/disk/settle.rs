@@ -144,6 +144,7 @@ impl DiskModel {
         settlement.repair(&self.fs, env.faults);
         let mut loss = settlement.tally(env);
         loss.survived_writes += std::mem::take(&mut self.cut_survivors);
+        loss.survived_writes += self.nodes.values().map(|node| node.written_back).sum::<u64>();
         self.apply(env, settlement);
         self.undo_flushed(env);
         self.reload();

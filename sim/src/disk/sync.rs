@@ -105,6 +105,9 @@ impl DiskModel {
                 self.flush_device(env, ticket.upto);
             }
             self.keep_name(ticket.file);
+            if let Some(node) = self.nodes.get_mut(&ticket.file) {
+                node.written_back = 0;
+            }
             if env.power.cuts_after(ticket.sync, covered.len() as u64 + 1) {
                 return Err(errno(libc::EIO));
             }

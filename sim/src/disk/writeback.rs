@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use super::file::Micro;
 use super::model::DiskModel;
 use super::platter::FileId;
 use super::preset::DataOrder;
@@ -155,8 +156,11 @@ impl DiskModel {
             if done >= ops_max && call != Some(front.call) {
                 break;
             }
+            let is_new = call != Some(front.call);
             (done, call) = (done + 1, Some(front.call));
             let op = node.take(0);
+            // A write begins with its data.
+            node.written_back += u64::from(is_new && matches!(op.micro, Micro::Data(_)));
             self.commit(env, file, op);
         }
         self.tidy(file);

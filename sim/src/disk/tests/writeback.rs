@@ -49,6 +49,30 @@ fn a_power_loss_finds_what_time_had_written_although_no_call_came() {
 }
 
 #[test]
+fn a_write_that_time_brought_to_the_platter_is_an_unsynced_survivor_of_its_life() {
+    for (synced, killed, survived) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
+        let mut world = world(FsPreset::default(), 1);
+        world.choices = Choices::zeros();
+        let file = world.create("a");
+        world.write(file, &[1; 8192], 0).unwrap();
+        pass(&mut world, 2000);
+        assert_eq!(world.disk.pending().ops, 0);
+        if synced {
+            world.sync(file).unwrap();
+        }
+        if killed {
+            world.call(|disk, env| disk.process_crash(env));
+        }
+        let file = world.open("a", OpenOptions::READ_WRITE).unwrap();
+        world.write(file, &[2; 512], 0).unwrap();
+        world.choices = Choices::from_seed(1);
+        let loss = world.power_loss();
+        assert_eq!((loss.survived_writes, loss.lost_writes), (survived, 1));
+        assert_eq!(loss.is_partial(), survived > 0);
+    }
+}
+
+#[test]
 fn without_a_delay_nothing_is_written_by_time() {
     let mut world = World::new(DiskConfig::default());
     let file = world.create("a");
