@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use falconry_seam::assert::{Site, SiteKind};
 use falconry_seam::hook::{
-    Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskEnd, TaskId, Wake,
+    Body, Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskId, Wake,
 };
 
 use super::VerdictKind;
@@ -107,7 +108,7 @@ impl Machine for Kernel {
         &self,
         name: Option<&str>,
         stack_bytes: usize,
-        body: Box<dyn FnOnce() -> TaskEnd>,
+        body: Arc<dyn Body>,
         _place: Place,
     ) -> io::Result<TaskId> {
         self.point_at(Point::Thread);
@@ -123,7 +124,7 @@ impl Machine for Kernel {
             }
         }
         let stack_bytes = stack_bytes.max(self.stack_bytes.get());
-        self.start_task(name, stack_bytes, body)
+        self.start_task(name, stack_bytes, move || body.run())
     }
 
     fn join(&self, task: TaskId, place: Place) {

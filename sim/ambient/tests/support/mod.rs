@@ -6,10 +6,11 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use falconry_seam::assert::Site;
 use falconry_seam::hook::{
-    self, Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskEnd, TaskId, Wake,
+    self, Body, Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskId, Wake,
 };
 
 /// What a futex wait was asked for.
@@ -128,13 +129,7 @@ impl Machine for FakeMachine {
     fn forget_object(&self, _: &ObjectId) {
         unreachable!("an object");
     }
-    fn spawn(
-        &self,
-        _: Option<&str>,
-        _: usize,
-        _: Box<dyn FnOnce() -> TaskEnd>,
-        _: Place,
-    ) -> io::Result<TaskId> {
+    fn spawn(&self, _: Option<&str>, _: usize, _: Arc<dyn Body>, _: Place) -> io::Result<TaskId> {
         unreachable!("a task");
     }
     fn join(&self, _: TaskId, _: Place) {

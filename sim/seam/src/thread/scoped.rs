@@ -18,8 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::handle::Thread;
-use super::spawn::{Builder, Packet, is_task_finished, join_task};
-use crate::hook::{self, PowerOff, TaskEnd, TaskId};
+use super::spawn::{Builder, Job, TaskResult, is_task_finished, join_task};
+use crate::hook::{self, Body, PowerOff, TaskEnd, TaskId};
 
 /// Where scoped threads are started, in the shape of [`std::thread::Scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -33,7 +33,7 @@ pub struct ScopedJoinHandle<'scope, T> {
     thread: Thread,
     kind: Kind<'scope, T>,
     children: Arc<Children>,
-    packet: Arc<Packet<T>>,
+    result: Arc<dyn TaskResult<T> + 'scope>,
 }
 
 enum Kind<'scope, T> {
@@ -105,32 +105,22 @@ impl Builder {
         T: Send + 'scope,
     {
         let children = Arc::clone(&scope.children);
-        let packet = Arc::new(Packet::new());
-        let theirs = Arc::clone(&packet);
-        let run = {
-            let children = Arc::clone(&children);
-            move || {
-                let end = theirs.run(f);
-                if end == TaskEnd::Panicked {
-                    children.lock().unhandled_panics += 1;
-                }
-                end
-            }
-        };
+        let job = Arc::new(Job::new(f));
+        let child = Arc::new(Child { job: Arc::clone(&job), children: Arc::clone(&children) });
         let (thread, kind) = match hook::current() {
             Some(machine) => {
                 // SAFETY: the scope joins this task before anything that `run` borrows ends.
-                let body = unsafe { forget_scope(Box::new(run)) };
+                let body = unsafe { forget_scope(child) };
                 let id = self.spawn_task(machine, body)?;
                 children.lock().tasks.push(id);
                 (Thread::task(id, self.name.as_deref()), Kind::Task(id))
             }
             None => {
-                let handle = spawn_real(self, Arc::clone(&children), run)?;
+                let handle = spawn_real(self, Arc::clone(&children), move || child.run())?;
                 (Thread::real(handle.thread().clone()), Kind::Real(handle, PhantomData))
             }
         };
-        Ok(ScopedJoinHandle { thread, kind, children, packet })
+        Ok(ScopedJoinHandle { thread, kind, children, result: job })
     }
 }
 
@@ -146,7 +136,7 @@ impl<T> ScopedJoinHandle<'_, T> {
             Kind::Real(handle, _) => handle.join()?,
             Kind::Task(id) => join_task(id),
         }
-        let result = self.packet.take();
+        let result = self.result.take();
         if result.as_ref().is_err_and(|payload| !payload.is::<PowerOff>()) {
             self.children.lock().unhandled_panics -= 1;
         }
@@ -238,6 +228,23 @@ impl Drop for WaitForAll<'_> {
     }
 }
 
+/// A job whose panic its scope hears of.
+struct Child<F, T> {
+    job: Arc<Job<F, T>>,
+    children: Arc<Children>,
+}
+
+impl<F: FnOnce() -> T, T> Body for Child<F, T> {
+    fn run(self: Arc<Self>) -> TaskEnd {
+        let Child { job, children } = Arc::into_inner(self).expect("a child is nobody else's");
+        let end = job.run();
+        if end == TaskEnd::Panicked {
+            children.lock().unhandled_panics += 1;
+        }
+        end
+    }
+}
+
 /// Starts a real thread and counts it as running until `run` and all it borrows are gone.
 fn spawn_real<'scope, F>(
     builder: Builder,
@@ -272,9 +279,7 @@ impl Drop for Running {
 /// # Safety
 ///
 /// The body must have run, or been dropped, before `'scope` ends.
-unsafe fn forget_scope<'scope>(
-    body: Box<dyn FnOnce() -> TaskEnd + 'scope>,
-) -> Box<dyn FnOnce() -> TaskEnd> {
+unsafe fn forget_scope<'scope>(body: Arc<dyn Body + 'scope>) -> Arc<dyn Body> {
     // SAFETY: only the lifetime changes, for which the caller vouches.
     unsafe { std::mem::transmute(body) }
 }

@@ -1,7 +1,7 @@
 //! Starting threads and waiting for their results.
 
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::handle::Thread;
-use crate::hook::{self, Machine, PowerOff, TaskEnd, TaskId};
+use crate::hook::{self, Body, Machine, PowerOff, TaskEnd, TaskId};
 
 /// How a thread is started, in the shape of [`std::thread::Builder`].
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct JoinHandle<T> {
 
 enum Kind<T> {
     Real(thread::JoinHandle<T>),
-    Task { id: TaskId, packet: Arc<Packet<T>> },
+    Task { id: TaskId, result: Arc<dyn TaskResult<T>> },
 }
 
 /// Starts a thread.
@@ -78,18 +78,17 @@ impl Builder {
             let thread = Thread::real(handle.thread().clone());
             return Ok(JoinHandle { thread, kind: Kind::Real(handle) });
         };
-        let packet = Arc::new(Packet::new());
-        let theirs = Arc::clone(&packet);
-        let id = self.spawn_task(machine, Box::new(move || theirs.run(f)))?;
+        let job = Arc::new(Job::new(f));
+        let id = self.spawn_task(machine, Arc::<Job<F, T>>::clone(&job))?;
         let thread = Thread::task(id, self.name.as_deref());
-        Ok(JoinHandle { thread, kind: Kind::Task { id, packet } })
+        Ok(JoinHandle { thread, kind: Kind::Task { id, result: job } })
     }
 
     #[track_caller]
     pub(super) fn spawn_task(
         &self,
         machine: &dyn Machine,
-        body: Box<dyn FnOnce() -> TaskEnd>,
+        body: Arc<dyn Body>,
     ) -> io::Result<TaskId> {
         let stack_bytes = self.stack_bytes.unwrap_or(0);
         machine.spawn(self.name.as_deref(), stack_bytes, body, Location::caller())
@@ -117,9 +116,9 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> thread::Result<T> {
         match self.kind {
             Kind::Real(handle) => handle.join(),
-            Kind::Task { id, packet } => {
+            Kind::Task { id, result } => {
                 join_task(id);
-                packet.take()
+                result.take()
             }
         }
     }
@@ -146,35 +145,45 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Where a task leaves its result for whoever joins it.
-pub(super) struct Packet<T> {
-    result: UnsafeCell<Option<thread::Result<T>>>,
+/// What a task does, and where it leaves its result for whoever joins it: one piece of memory.
+pub(super) struct Job<F, T> {
+    f: Cell<Option<F>>,
+    result: Cell<Option<thread::Result<T>>>,
 }
 
-// SAFETY: the task alone touches the result while there are two shares of the packet, in `run`; who
-// joins it takes it out of a packet that is nobody else's (`take`).
-unsafe impl<T: Send> Sync for Packet<T> {}
+// SAFETY: while there are two shares of a job, one thread at a time touches it, and never both: who
+// runs it, until its share is gone; who joins it takes the result out of a job that is nobody else's.
+unsafe impl<F: Send, T: Send> Sync for Job<F, T> {}
 
-impl<T> Packet<T> {
-    pub(super) fn new() -> Self {
-        Packet { result: UnsafeCell::new(None) }
+/// The end of a job that whoever joins its task holds.
+pub(super) trait TaskResult<T>: Send + Sync {
+    /// The result of a task that has ended. One that the power ended before it began left none, nor
+    /// did one whose stack was left with its share of the job.
+    fn take(self: Arc<Self>) -> thread::Result<T>;
+}
+
+impl<F: FnOnce() -> T, T> Job<F, T> {
+    pub(super) fn new(f: F) -> Self {
+        Job { f: Cell::new(Some(f)), result: Cell::new(None) }
     }
+}
 
-    /// The body of a task: runs `f`, leaves its result, and gives up its share of the packet, so that
-    /// a result which nobody will ask for is dropped here, on the task's own stack. Never unwinds.
-    pub(super) fn run(self: Arc<Self>, f: impl FnOnce() -> T) -> TaskEnd {
+impl<F: FnOnce() -> T, T> Body for Job<F, T> {
+    /// Gives up its share of the job, so that a result which nobody will ask for is dropped here, on
+    /// the task's own stack.
+    fn run(self: Arc<Self>) -> TaskEnd {
+        let f = self.f.take().expect("a job is run once");
         let result = catch_unwind(AssertUnwindSafe(f));
         let end = how_ended(&result);
-        // SAFETY: nobody but this reads or writes it before this share of the packet is gone.
-        unsafe { *self.result.get() = Some(result) };
+        self.result.set(Some(result));
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(self)));
         if end == TaskEnd::Returned { how_ended(&dropped) } else { end }
     }
+}
 
-    /// The result of a task that has ended. One that the power ended before it began left none.
-    pub(super) fn take(self: Arc<Self>) -> thread::Result<T> {
-        // A task that the power ended for good, on a stack that was left, still has its share.
-        let result = Arc::into_inner(self).and_then(|packet| packet.result.into_inner());
+impl<F: Send, T: Send> TaskResult<T> for Job<F, T> {
+    fn take(self: Arc<Self>) -> thread::Result<T> {
+        let result = Arc::into_inner(self).and_then(|job| job.result.into_inner());
         result.unwrap_or_else(|| Err(Box::new(PowerOff) as Box<dyn Any + Send>))
     }
 }

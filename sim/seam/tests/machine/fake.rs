@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use falconry_seam::PowerOff;
 use falconry_seam::assert::Site;
 use falconry_seam::hook::{
-    self, Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskEnd, TaskId, Wake,
+    self, Body, Clock, LocalKeyId, LockMode, Machine, ObjectId, Place, Point, TaskId, Wake,
 };
 
 /// A machine for tests.
@@ -147,7 +148,7 @@ impl Machine for Fake {
         &self,
         name: Option<&str>,
         stack_bytes: usize,
-        body: Box<dyn FnOnce() -> TaskEnd>,
+        body: Arc<dyn Body>,
         _place: Place,
     ) -> io::Result<TaskId> {
         if let Some(errno) = self.spawn_errno.get() {
@@ -157,7 +158,7 @@ impl Machine for Fake {
         let spawner = self.task.replace(self.task_count.get());
         let id = self.task.get();
         self.note(format_args!("spawn {id} {name:?} {stack_bytes}"));
-        let end = body();
+        let end = body.run();
         self.note(format_args!("end {id} {end:?}"));
         self.task.set(spawner);
         Ok(id)
