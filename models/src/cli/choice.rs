@@ -193,3 +193,48 @@ pub fn canary() -> Case {
     }
     case
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engines(flags: &CaseFlags) -> Result<BTreeSet<String>, String> {
+        let cases = Choice::new(flags, &Config::default()).cases();
+        let cases = cases.map_err(|stop| stop.to_string())?;
+        Ok(cases.into_iter().map(|case| case.engine).collect())
+    }
+
+    #[test]
+    fn what_only_engines_have_leaves_the_machine_out_unless_it_was_asked_for() {
+        let all = engines(&CaseFlags::default());
+        assert!(all.is_ok_and(|engines| engines.contains(engine::MACHINE)));
+        let broken = CaseFlags { break_sync: true, ..CaseFlags::default() };
+        let engines_alone: BTreeSet<String> = ["redb", "sqlite", "canary"].map(String::from).into();
+        assert_eq!(engines(&broken), Ok(engines_alone));
+        let asked = CaseFlags { engine: Some(engine::MACHINE.into()), ..broken };
+        assert!(engines(&asked).is_err_and(|what| what.contains("break-sync")));
+    }
+
+    #[test]
+    fn flags_go_over_a_stored_case() {
+        let mut stored = plain("redb", "kv/bank", 7);
+        stored.fault_ppm = "torn_write=5,eintr=9"
+            .split(',')
+            .map(|word| word.parse::<super::super::values::FaultRate>().expect("a rate"))
+            .map(|rate| (rate.fault, rate.ppm))
+            .collect();
+        assert_eq!(laid_over(&CaseFlags::default(), stored.clone()), stored);
+        let flags = CaseFlags {
+            fault: vec!["torn_write=0".parse().expect("a rate")],
+            beyond_budget: true,
+            ..CaseFlags::default()
+        };
+        assert_eq!(told(&flags), ["--fault", "--beyond-budget"]);
+        let over = laid_over(&flags, stored.clone());
+        let (eintr, torn_write) = (stored.fault_ppm[1], (stored.fault_ppm[0].0, 0));
+        assert_eq!(
+            over,
+            Case { fault_ppm: vec![eintr, torn_write], beyond_budget: true, ..stored }
+        );
+    }
+}
