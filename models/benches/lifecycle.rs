@@ -6,7 +6,8 @@
 //! swarm, one process, one OS thread at a time, so that a figure is one of a core. No figure makes
 //! this program fail: the goals stand beside the figures.
 //!
-//! `-- --json` prints JSON Lines; `-- --quick` runs a fiftieth of the canary's seeds.
+//! `-- --json` prints JSON Lines; `-- --quick` runs a fiftieth of the canary's seeds; `-- --only redb`
+//! measures the boots of one engine alone.
 
 use std::time::{Duration, Instant};
 
@@ -27,10 +28,14 @@ fn main() {
         let head = ["ns a boot", "boots a s", "losses a s", "goal"];
         println!("{:<12}{:>12}{:>14}{:>14}{:>12}", "engine", head[0], head[1], head[2], head[3]);
     }
-    for (engine, goal) in GOALS {
+    let only = words.iter().position(|word| word == "--only").and_then(|at| words.get(at + 1));
+    for (engine, goal) in GOALS.iter().filter(|(engine, _)| only.is_none_or(|only| only == engine))
+    {
         boots(engine, *goal, json);
     }
-    memory(seeds, json);
+    if only.is_none() {
+        memory(seeds, json);
+    }
 }
 
 fn case(engine: &str, scenario: &str, seed: u64) -> Case {

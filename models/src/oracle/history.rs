@@ -13,6 +13,7 @@
 //! crash of the process, `durable` after a power loss; each is an ancestor of the one before.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::engine::{Contract, Promise};
@@ -81,7 +82,8 @@ pub struct History {
     versions: Vec<Version>,
     /// The path from the root to the newest version that is known to be there, by depth.
     line: Vec<VersionId>,
-    writers: BTreeMap<Vec<u8>, Vec<VersionId>>,
+    /// Who wrote each key, in the order of the versions, and as which of its writes.
+    writers: BTreeMap<Vec<u8>, Vec<(VersionId, u32)>>,
     durable: VersionId,
     kept: VersionId,
     acked: VersionId,
@@ -194,8 +196,14 @@ impl History {
         writes: BTreeMap<Vec<u8>, Write>,
     ) -> VersionId {
         let id = self.next_id();
-        for key in writes.keys() {
-            self.writers.entry(key.clone()).or_default().push(id);
+        for (index, key) in writes.keys().enumerate() {
+            let writer = (id, index as u32);
+            match self.writers.get_mut(key) {
+                Some(writers) => writers.push(writer),
+                None => {
+                    self.writers.insert(key.clone(), vec![writer]);
+                }
+            }
         }
         let depth = self.versions[parent.index()].depth + 1;
         let writes = writes.into_iter().collect();
@@ -321,19 +329,22 @@ impl History {
 
     /// What the state of `id` has for `key`.
     pub fn value_at(&self, key: &[u8], id: VersionId) -> Option<&[u8]> {
-        self.writer_at(key, id).and_then(|writer| self.written_by(key, writer))
+        self.value_of(self.writers.get(key)?, id)
     }
 
     /// The transaction that last wrote `key` in the state of `id`.
     pub fn writer_at(&self, key: &[u8], id: VersionId) -> Option<VersionId> {
-        let writers = self.writers.get(key)?;
-        writers.iter().rev().copied().find(|writer| self.is_ancestor(*writer, id))
+        self.last_of(self.writers.get(key)?, id).map(|(writer, _)| writer)
     }
 
-    fn written_by(&self, key: &[u8], writer: VersionId) -> Option<&[u8]> {
-        let writes = &self.versions[writer.index()].writes;
-        let index = writes.binary_search_by(|(written, _)| written.as_slice().cmp(key)).ok()?;
-        writes[index].1.as_deref()
+    /// The last of the writers of a key that led to the state of `id`.
+    fn last_of(&self, writers: &[(VersionId, u32)], id: VersionId) -> Option<(VersionId, u32)> {
+        writers.iter().rev().copied().find(|(writer, _)| self.is_ancestor(*writer, id))
+    }
+
+    fn value_of(&self, writers: &[(VersionId, u32)], id: VersionId) -> Option<&[u8]> {
+        let (writer, index) = self.last_of(writers, id)?;
+        self.versions[writer.index()].writes[index as usize].1.as_deref()
     }
 
     /// The state of `id` in the order of its keys, from `from` and below `to`.
@@ -344,9 +355,9 @@ impl History {
         to: Option<&'a [u8]>,
     ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         self.writers
-            .range(from.to_vec()..)
+            .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
             .take_while(move |(key, _)| to.is_none_or(|to| key.as_slice() < to))
-            .filter_map(move |(key, _)| Some((key.as_slice(), self.value_at(key, id)?)))
+            .filter_map(move |(key, writers)| Some((key.as_slice(), self.value_of(writers, id)?)))
     }
 
     /// The first transaction on the way from `older` to its descendant `newer`.

@@ -1,6 +1,7 @@
 //! The sequential model: what a transaction reads is one state, and a recent enough one.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::engine::Pair;
 use crate::oracle::history::{History, VersionId, Write};
@@ -68,17 +69,12 @@ pub fn judge_range(
     (from, to): (&[u8], Option<&[u8]>),
     found: &[Pair],
 ) -> Result<(), Breach> {
-    let mut expected: BTreeMap<&[u8], &[u8]> = history.range_at(id, from, to).collect();
-    for (key, write) in writes.range(from.to_vec()..) {
-        if to.is_some_and(|to| key.as_slice() >= to) {
-            break;
-        }
-        match write {
-            Some(value) => expected.insert(key, value),
-            None => expected.remove(key.as_slice()),
-        };
-    }
-    let mut rest = expected.into_iter();
+    let state = history.range_at(id, from, to);
+    let own = writes
+        .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
+        .take_while(|(key, _)| to.is_none_or(|to| key.as_slice() < to))
+        .map(|(key, write)| (key.as_slice(), write.as_deref()));
+    let mut rest = overlaid(state, own);
     for (key, value) in found {
         match rest.next() {
             Some((k, v)) if k == key && v == value => {}
@@ -95,6 +91,28 @@ pub fn judge_range(
         Some((key, value)) => Err(differs(history, id, key, Some(value), None, "range")),
         None => Ok(()),
     }
+}
+
+/// The pairs of a state with a transaction's own writes over them; both come in the order of their
+/// keys.
+fn overlaid<'a>(
+    state: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    own: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let (mut state, mut own) = (state.peekable(), own.peekable());
+    std::iter::from_fn(move || {
+        loop {
+            let own_key = own.peek().map(|(key, _)| *key);
+            if let Some(pair) = state.next_if(|(key, _)| own_key.is_none_or(|own| *key < own)) {
+                return Some(pair);
+            }
+            let (key, write) = own.next()?;
+            state.next_if(|(other, _)| *other == key);
+            if let Some(value) = write {
+                return Some((key, value));
+            }
+        }
+    })
 }
 
 fn differs(

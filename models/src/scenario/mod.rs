@@ -5,6 +5,8 @@
 //! Each is a TOML file. Those of `models/scenarios/GROUP/NAME.toml` are built in; a stranger's is
 //! given by its path. A word that the schema does not have is an error that names file and line.
 
+use std::sync::LazyLock;
+
 mod schema;
 
 pub use schema::{Bounds, Scenario, Span, Workload, WorkloadKind};
@@ -49,8 +51,12 @@ pub fn list() -> &'static [BuiltIn] {
 ///
 /// [`CaseError::UnknownScenario`], or [`CaseError::BadScenario`] with the place in the file.
 pub fn find(name: &str) -> Result<Scenario, CaseError> {
-    if let Some(built_in) = BUILT_IN.iter().find(|scenario| scenario.name == name) {
-        return Scenario::parse(name, built_in.text);
+    /// Each run looks its scenario up, so they are read once.
+    static PARSED: LazyLock<Vec<Result<Scenario, CaseError>>> = LazyLock::new(|| {
+        BUILT_IN.iter().map(|scenario| Scenario::parse(scenario.name, scenario.text)).collect()
+    });
+    if let Some(index) = BUILT_IN.iter().position(|scenario| scenario.name == name) {
+        return PARSED[index].clone();
     }
     if !name.ends_with(".toml") {
         return Err(CaseError::UnknownScenario { name: name.into() });
