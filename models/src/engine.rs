@@ -86,6 +86,13 @@ pub trait Engine: Send + Sync {
         Ok(Contract::Durable)
     }
 
+    /// How many syncs so many commits make under these settings, about: mostly the power goes in one
+    /// of them.
+    fn syncs(&self, settings: &Settings, commits: u64) -> u64 {
+        let _ = settings;
+        commits
+    }
+
     /// Whether each run needs an OS thread of its own: third-party code that keeps thread-locals.
     fn needs_fresh_thread(&self) -> bool {
         false

@@ -46,7 +46,7 @@ impl PowerPlan {
         let Some(at) = self.in_sync.filter(|at| self.fits && *at <= sync) else { return };
         if writes >= 3 {
             self.in_sync = Some(sync);
-            self.after_writes = 1 + self.after_writes.min(15) * (writes - 1) / 16;
+            self.after_writes = 1 + self.after_writes.min(15) * (writes - 2) / 16;
             self.fits = false;
         } else if at == sync {
             self.in_sync = Some(sync + 1);

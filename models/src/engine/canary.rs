@@ -5,6 +5,7 @@
 //! It promises that each commit is durable, and syncs only each n-th. Readers share the store, a writer
 //! has it alone; all wait in one lock of the seam.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,6 +43,10 @@ impl Engine for CanaryEngine {
         // With 1, which is for whoever asks for it, the canary has no bug.
         draw.word("sync_every", &[("3", 2), ("2", 2), ("8", 2), ("100", 1), ("1", 0)])?;
         Ok(Contract::Durable)
+    }
+
+    fn syncs(&self, settings: &Settings, commits: u64) -> u64 {
+        1 + commits / settings.number("sync_every")
     }
 
     fn is_canary(&self) -> bool {
@@ -119,8 +124,12 @@ impl Transaction for StoreTransaction<'_> {
 
     fn range(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, EngineError> {
         let within = |key: &[u8]| key >= from && to.is_none_or(|to| key < to);
-        let committed = self.canary().content().range(from.to_vec()..);
+        let committed = self.canary().content();
+        let committed = committed.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
         let committed = committed.take_while(|(key, _)| within(key));
+        if self.batch.is_empty() {
+            return Ok(committed.map(|(key, value)| (key.clone(), value.clone())).collect());
+        }
         let committed = committed.map(|(key, value)| (key.clone(), Some(value.clone())));
         let own = self.batch.iter().filter(|(key, _)| within(key));
         let own = own.map(|(key, value)| (key.clone(), value.clone()));

@@ -98,7 +98,7 @@ impl Engine for Redb {
         draw.number("durable_every", 2, 16)?;
         // A small cache writes pages before their commit; it is rare, for redb then looks for a page
         // to evict at every access.
-        let caches = [("1048576", 8), ("262144", 3), ("65536", 2), ("4096", 1)];
+        let caches = [("1048576", 16), ("262144", 8), ("65536", 7), ("4096", 1)];
         draw.word("cache_bytes", &caches)?;
         draw.flag("two_phase_commit", PPM / 4)?;
         draw.flag("quick_repair", PPM / 8)?;
@@ -107,6 +107,16 @@ impl Engine for Redb {
         // Real locks are for whoever asks for them: two clients soon block the OS thread.
         draw.word("locks", &[("simulated", 1), ("real", 0)])?;
         Ok(if durability == "immediate" { Contract::Durable } else { Contract::Prefix })
+    }
+
+    fn syncs(&self, settings: &Settings, commits: u64) -> u64 {
+        let durable = match settings.text("durability") {
+            "immediate" => commits,
+            "mixed" => commits / settings.number("durable_every"),
+            _ => 0,
+        };
+        // Those of the set-up and the shutdown are there in any case.
+        2 + durable * (1 + u64::from(settings.flag("two_phase_commit")))
     }
 
     fn needs_fresh_thread(&self) -> bool {

@@ -128,6 +128,16 @@ impl Engine for Sqlite {
         })
     }
 
+    fn syncs(&self, settings: &Settings, commits: u64) -> u64 {
+        commits
+            * match (settings.text("journal_mode"), settings.text("synchronous")) {
+                ("wal", _) | (_, "off") => 1,
+                // The journal's content, its header, the database; a directory for its name.
+                (_, "normal") | ("truncate" | "persist", _) => 3,
+                _ => 4,
+            }
+    }
+
     /// SQLite's random generator is one for the process.
     fn needs_process(&self) -> bool {
         true

@@ -29,7 +29,7 @@ use crate::workload::{self, Sizes, Witness};
 
 /// Boots that end before the engine has opened, one after the other.
 const RECOVERY_CRASHES_MAX: u32 = 3;
-const RECOVERY_CRASH_PPM: u32 = 250_000;
+const RECOVERY_CRASH_PPM: u32 = 120_000;
 const PROCESS_CRASH_PPM: u32 = 150_000;
 
 /// Engines whose state belongs to the process take turns.
@@ -45,6 +45,8 @@ struct Plan {
     claims: falconry_sim::fault::FaultSet,
     /// Ends of a boot that are switched off.
     off: falconry_sim::fault::FaultSet,
+    /// Syncs that a boot makes, about.
+    syncs: u64,
 }
 
 /// Draws the settings of an engine.
@@ -191,7 +193,8 @@ impl Plan {
         };
         let rates = rates::draw(choices, admission);
         let off = rates::ends_off(&fixed);
-        Ok(Plan { settings, sizes, boots, disk, rates, claims, off })
+        let syncs = engine.syncs(&settings, sizes.commits());
+        Ok(Plan { settings, sizes, boots, disk, rates, claims, off, syncs })
     }
 
     fn words(&self, contract: Contract, strategy: &str) -> Vec<(String, String)> {
@@ -226,10 +229,10 @@ impl Plan {
 
     /// Where a boot may end: somewhere in the work that it is going to do.
     fn power(&self, recovery_ppm: u32) -> PowerDraw {
-        let commits = u64::from(self.sizes.clients) * self.sizes.transactions;
+        let commits = self.sizes.commits();
         PowerDraw {
             disk_ops_max: 8 + commits * 12,
-            syncs_max: 1 + commits,
+            syncs_max: 1 + self.syncs,
             steps_max: 100 + commits * 100,
             recovery_ppm,
             process_crash_ppm: PROCESS_CRASH_PPM,

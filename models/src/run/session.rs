@@ -97,7 +97,8 @@ impl Session<'_> {
             }
             Task::Look => {}
         }
-        if task != Task::Work || falconry_sim::choose("session/check", 4) == 0 {
+        // A check reads everything: the last look has one, of the other boots every fourth.
+        if task == Task::Look || falconry_sim::choose("session/check", 4) == 0 {
             self.judged("check", database.check())?;
         }
         if task == Task::Work && falconry_sim::choose("session/leave", 2) == 1 {

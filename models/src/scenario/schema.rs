@@ -108,6 +108,12 @@ impl Span {
     pub fn draw(self, choices: &mut Choices, label: &'static str) -> u64 {
         choices.log_uniform(label, self.0, self.1)
     }
+
+    /// Draws one of its numbers, most of them small: first how large it may be, then itself.
+    pub fn draw_small(self, choices: &mut Choices, label: &'static str) -> u64 {
+        let most = choices.log_uniform(label, self.0, self.1);
+        choices.log_uniform(label, self.0, most)
+    }
 }
 
 fn default_clients() -> Span {
@@ -115,7 +121,7 @@ fn default_clients() -> Span {
 }
 
 fn default_transactions() -> Span {
-    Span(2, 40)
+    Span(2, 20)
 }
 
 fn default_keys() -> Span {

@@ -44,13 +44,19 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// Commits that a boot makes, at most.
+    pub fn commits(&self) -> u64 {
+        u64::from(self.clients) * self.transactions
+    }
+
     /// Draws the sizes of one run.
     pub fn draw(choices: &mut Choices, spans: &scenario::Workload) -> Sizes {
         Sizes {
             clients: spans.clients.draw(choices, "size/clients") as u32,
             transactions: spans.transactions.draw(choices, "size/transactions"),
-            keys: spans.keys.draw(choices, "size/keys"),
-            value_bytes: spans.value_bytes.draw(choices, "size/value_bytes"),
+            // Large databases cost the most; few are enough to split pages and to grow files.
+            keys: spans.keys.draw_small(choices, "size/keys"),
+            value_bytes: spans.value_bytes.draw_small(choices, "size/value_bytes"),
         }
     }
 }

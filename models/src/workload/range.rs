@@ -29,6 +29,11 @@ impl Range {
     }
 }
 
+/// How many records are put at once: few as likely as many.
+fn bulk(most: u64) -> u64 {
+    falconry_sim::with_choices(|choices| choices.log_uniform("workload/bulk", 1, most))
+}
+
 impl Workload for Range {
     fn set_up(&self, _attempt: &mut Attempt<'_>) -> Result<(), Stop> {
         Ok(())
@@ -48,7 +53,7 @@ impl Workload for Range {
                     }
                 }
                 _ => {
-                    for _ in 0..=pick("workload/bulk", BULK_MAX.min(self.keys)) {
+                    for _ in 0..bulk(BULK_MAX.min(self.keys)) {
                         attempt.put(&self.key(), &value(self.value_bytes / 8))?;
                     }
                 }

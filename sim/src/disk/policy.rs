@@ -38,14 +38,15 @@ pub enum SurvivalPolicy {
     FileExtremes,
 }
 
+/// Those that keep some and lose some find the most.
 const KINDS: [(SurvivalPolicy, u32); 11] = [
     (SurvivalPolicy::All, 1),
     (SurvivalPolicy::None, 1),
-    (SurvivalPolicy::Prefix, 2),
-    (SurvivalPolicy::Calls, 2),
-    (SurvivalPolicy::AllButOne, 1),
-    (SurvivalPolicy::Sectors, 3),
-    (SurvivalPolicy::Pages, 1),
+    (SurvivalPolicy::Prefix, 3),
+    (SurvivalPolicy::Calls, 3),
+    (SurvivalPolicy::AllButOne, 2),
+    (SurvivalPolicy::Sectors, 5),
+    (SurvivalPolicy::Pages, 2),
     (SurvivalPolicy::Newest, 1),
     (SurvivalPolicy::SizeWithoutData, 1),
     (SurvivalPolicy::DataWithoutSize, 1),
