@@ -23,9 +23,9 @@ pub struct PowerPlan {
     pub in_sync: Option<u64>,
     /// … after this many of its pending writes have reached the platter.
     pub after_writes: u64,
-    /// Moves the point to the first sync from `in_sync` on that has at least three pending writes,
-    /// and between two of them, `after_writes` being sixteenths: a drawn point cannot know how many
-    /// there will be.
+    /// Moves the point to the first sync from `in_sync` on that has at least three pending writes of
+    /// two calls, and between the first whole call and the last write, `after_writes` being
+    /// sixteenths: a drawn point cannot know how many there will be.
     pub fits: bool,
     /// Syncs begun in this boot.
     pub syncs: u64,
@@ -40,13 +40,13 @@ impl PowerPlan {
         self.syncs - 1
     }
 
-    /// The `writes` pending writes of sync `sync` are about to reach the platter: a point that fits
-    /// itself does so.
-    pub fn reaches_platter(&mut self, sync: u64, writes: u64) {
+    /// The `writes` pending writes of sync `sync` are about to reach the platter, the first `whole` of
+    /// them being those of its first call: a point that fits itself does so.
+    pub fn reaches_platter(&mut self, sync: u64, writes: u64, whole: u64) {
         let Some(at) = self.in_sync.filter(|at| self.fits && *at <= sync) else { return };
-        if writes >= 3 {
+        if writes >= 3 && (1..writes).contains(&whole) {
             self.in_sync = Some(sync);
-            self.after_writes = 1 + self.after_writes.min(15) * (writes - 2) / 16;
+            self.after_writes = whole + self.after_writes.min(15) * (writes - whole) / 16;
             self.fits = false;
         } else if at == sync {
             self.in_sync = Some(sync + 1);

@@ -29,7 +29,7 @@ use crate::workload::{self, Sizes, Witness};
 
 /// Boots that end before the engine has opened, one after the other.
 const RECOVERY_CRASHES_MAX: u32 = 3;
-const RECOVERY_CRASH_PPM: u32 = 120_000;
+const RECOVERY_CRASH_PPM: u32 = 100_000;
 const PROCESS_CRASH_PPM: u32 = 150_000;
 
 /// Engines whose state belongs to the process take turns.

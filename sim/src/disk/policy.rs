@@ -82,7 +82,7 @@ pub(super) struct Proposer {
     pub(super) policy: SurvivalPolicy,
     nonce: u64,
     keep_ppm: u64,
-    /// Rank of the call at which a prefix ends, the newest begin, or the one that is lost.
+    /// Rank of the call at which a prefix ends, after which the newest begin, or that is lost.
     odd: u64,
     garbage: bool,
     tear: bool,
@@ -142,7 +142,7 @@ impl Proposer {
             SurvivalPolicy::AllButOne => u64::from(unit.rank == self.odd),
             SurvivalPolicy::Sectors => self.sector(draw),
             SurvivalPolicy::Pages => kept(mix(self.nonce ^ mix(unit.call ^ mix(unit.page)))),
-            SurvivalPolicy::Newest => u64::from(unit.rank < self.odd),
+            SurvivalPolicy::Newest => u64::from(unit.rank <= self.odd),
             SurvivalPolicy::FileExtremes => mix(self.nonce ^ mix(u64::from(unit.file))) % 2,
         }
     }

@@ -142,7 +142,8 @@ impl DiskModel {
     ) -> io::Result<()> {
         let overtakes = self.overtakes(file, ops);
         if let Some(sync) = sync {
-            env.power.reaches_platter(sync, ops.len() as u64);
+            let whole = self.first_whole(file, ops);
+            env.power.reaches_platter(sync, ops.len() as u64, whole as u64);
         }
         let is_cut = sync.is_some() && env.power.in_sync == sync;
         let writes = if is_cut { self.writes_of(file, ops) } else { Vec::new() };
@@ -156,6 +157,14 @@ impl DiskModel {
             }
         }
         Ok(())
+    }
+
+    /// After how many of these operations the first call with data is whole; 0 if none has data.
+    fn first_whole(&self, file: FileId, ops: &[usize]) -> usize {
+        let log = &self.nodes[&file].log;
+        let first = ops.iter().find(|index| matches!(log[**index].micro, Micro::Data(_)));
+        let call = first.map(|index| log[*index].call);
+        ops.iter().rposition(|index| Some(log[*index].call) == call).map_or(0, |last| last + 1)
     }
 
     /// For each of these operations the write that it is a part of; a length is no write.
@@ -347,7 +356,7 @@ impl DiskModel {
             return Err(errno(libc::EIO));
         }
         // The journal commits them together; the power may go before that or after.
-        env.power.reaches_platter(ticket.sync, 0);
+        env.power.reaches_platter(ticket.sync, 0, 0);
         if env.power.cuts_after(ticket.sync, 0) {
             return Err(errno(libc::EIO));
         }
