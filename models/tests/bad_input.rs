@@ -352,7 +352,7 @@ fn no_terminal_means_no_bar_and_no_colour() {
             assert!(!text.contains(['\x1b', '\r']), "{line} writes codes for a terminal: {text}");
         }
     }
-    let coloured = room.program(&["replay", "0", "--color", "always"]).output();
+    let coloured = room.program(&["replay", "3", "--color", "always"]).output();
     let coloured = Call::of(&coloured.expect("the program can be started"));
     assert!(coloured.stdout.contains("\x1b["), "colour that was asked for: {}", coloured.stdout);
 }

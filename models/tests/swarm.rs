@@ -170,7 +170,7 @@ fn an_export_that_fails_costs_no_verdict() {
     std::fs::write(room.folder.join("file"), "in the way").expect("the room can be written");
     let complaint = "error: the disk was not exported to file: file: ";
     for (line, code, verdict) in [
-        ("replay -q 0 --engine canary --scenario kv/ledger --export file", 1, "FAIL  durability"),
+        ("replay -q 3 --engine canary --scenario kv/ledger --export file", 1, "FAIL  durability"),
         ("replay -q 3 --engine redb --scenario kv/bank --export file", 75, "PASS  seed 3"),
         (
             "replay -q 3 --engine redb --scenario kv/bank --step 9 --export file",
