@@ -15,7 +15,7 @@ mod disk;
 mod judges;
 mod tasks;
 
-use falconry_sim::choice::Choices;
+use falconry_sim::choice::{Choices, PPM};
 use falconry_sim::disk::DiskConfig;
 use falconry_sim::fault::{FAULT_COUNT, Fault, FaultSet, When};
 use falconry_sim::io::with_env;
@@ -31,7 +31,17 @@ use crate::run::{
 use disk::Shelf;
 
 /// Outcomes that need others of their kind to come about.
-const ALL_AT_POWER_LOSS: u32 = falconry_sim::choice::PPM;
+const ALL_AT_POWER_LOSS: u32 = PPM;
+
+/// Faults that are decided once a boot: at the rates of those of a call they would hardly come.
+const ONCE_A_BOOT: &[Fault] = &[
+    Fault::OldImage,
+    Fault::BitRot,
+    Fault::BadSectorRun,
+    Fault::ZeroedSector,
+    Fault::FalseDeviceClaim,
+    Fault::SlowDevice,
+];
 
 /// What is drawn before the first boot.
 struct Plan {
@@ -119,6 +129,7 @@ impl Plan {
                 let at_power_loss = Fault::ALL.iter().filter(|f| f.when() == When::PowerLoss);
                 at_power_loss.for_each(|fault| rates[*fault as usize] = ALL_AT_POWER_LOSS);
             }
+            Some((theme, _)) if ONCE_A_BOOT.contains(&theme) => rates[theme as usize] = PPM / 2,
             Some((theme, _)) => rates[theme as usize] = ppm,
             None => {}
         }
