@@ -61,8 +61,7 @@ fn a_swarm_does_enough_to_find_something() {
         }
         assert!(sum.power_losses >= seeds, "{engine}: {sum:?}");
         assert!(sum.commits_acked >= 20 * seeds, "{engine}: {sum:?}");
-        // Half of all over a long swarm; this few seeds scatter around it.
-        assert!(sum.partial_power_losses * 5 >= sum.power_losses * 2, "{engine}: {sum:?}");
+        assert!(sum.partial_power_losses * 2 >= sum.power_losses, "{engine}: {sum:?}");
         assert_eq!(sum.abandoned, 0, "{engine}");
     }
 }
