@@ -18,9 +18,8 @@ use std::sync::Arc;
 
 use falconry_seam::disk::{Disk, File, LockKind, OpenOptions};
 
-mod record;
-
-use record::{encode, redo};
+/// The length that stands for no value: the key is deleted.
+const DELETED: u32 = u32::MAX;
 
 /// Keys and their values.
 pub type Content = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -102,4 +101,41 @@ fn apply(content: &mut Content, batch: Batch) {
         content.remove(&key);
         content.extend(value.map(|value| (key, value)));
     }
+}
+
+fn encode(batch: &Batch) -> io::Result<Vec<u8>> {
+    let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
+    let mut record = vec![0; 8];
+    for (key, value) in batch {
+        let value_len = value.as_ref().map_or(Ok(DELETED), |value| len(value))?;
+        record.extend([len(key)?.to_le_bytes(), value_len.to_le_bytes()].as_flattened());
+        record.extend(key.iter().chain(value.as_deref().unwrap_or_default()));
+    }
+    let payload_len = len(&record[8..])?;
+    record[4..8].copy_from_slice(&payload_len.to_le_bytes());
+    let crc = crc32fast::hash(&record[4..]);
+    record[..4].copy_from_slice(&crc.to_le_bytes());
+    Ok(record)
+}
+
+/// Makes the changes of the first record of `log` and returns what follows it; nothing when it is torn
+/// or damaged.
+fn redo<'a>(content: &mut Content, mut log: &'a [u8]) -> Option<&'a [u8]> {
+    let (crc, body, len) = (take_u32(&mut log)?, log, take_u32(&mut log)?);
+    let mut payload = log.split_off(..len as usize)?;
+    let whole = crc32fast::hash(&body[..4 + payload.len()]) == crc;
+    while whole && !payload.is_empty() {
+        let (key_len, value_len) = (take_u32(&mut payload)?, take_u32(&mut payload)?);
+        let key = payload.split_off(..key_len as usize)?;
+        if value_len == DELETED {
+            content.remove(key);
+        } else {
+            content.insert(key.to_vec(), payload.split_off(..value_len as usize)?.to_vec());
+        }
+    }
+    whole.then_some(log)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    bytes.split_off(..4)?.try_into().ok().map(u32::from_le_bytes)
 }

@@ -66,7 +66,7 @@ const fn adapter(name: &'static str, engine: &'static [&'static str]) -> Rule {
 }
 
 /// What an adapter may use besides its engine: neither threads nor files nor randomness.
-const TOOLS: &[&str] = &["libc", "thiserror"];
+const TOOLS: &[&str] = &["crc32fast", "libc", "thiserror"];
 
 /// Each runs programs its own way, or stands in for libc as the ambient crate does.
 const NEVER: &[&str] = &["loom", "shuttle", "madsim", "turmoil", "tokio"];
