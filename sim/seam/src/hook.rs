@@ -3,7 +3,7 @@
 //! # Method
 //!
 //! A machine lives on one OS thread. While it runs it is *current* there, kept in one thread-local.
-//! Every type of the seam asks [`current`] first; with no machine it does the real thing. A simulated
+//! Every type of the seam asks [`with_current`] first; with no machine it does the real thing. A simulated
 //! primitive holds an [`ObjectId`] and nothing else: who holds it and who waits is the machine's.
 //!
 //! # Invariant
