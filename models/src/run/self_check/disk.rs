@@ -240,7 +240,13 @@ impl Shelf {
     /// A small file comes, is renamed and goes: what calls see of names is never wrong.
     fn names(&self, disk: &dyn Disk) -> Result<(), Breach> {
         let (old, new) = (Path::new("slip"), Path::new("slip.new"));
-        let done = disk.open(new, &OpenOptions::CREATE).and_then(|file| {
+        let renamed = || {
+            // After a rename that a power loss cut in two both names lead to one file, and then a
+            // rename of the one to the other does nothing.
+            if disk.exists(new)? {
+                disk.remove(new)?;
+            }
+            let file = disk.open(new, &OpenOptions::CREATE)?;
             file.write_all_at(b"slip", 0)?;
             disk.rename(new, old)?;
             let seen = (disk.exists(old)?, disk.exists(new)?);
@@ -248,8 +254,8 @@ impl Shelf {
                 disk.remove(old)?;
             }
             Ok(seen)
-        });
-        match done {
+        };
+        match renamed() {
             _ if falconry_sim::is_off() => Ok(()),
             Ok((true, false)) => Ok(()),
             Ok(seen) => {
