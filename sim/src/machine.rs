@@ -107,15 +107,13 @@ pub struct Boot<R> {
 
 /// What a main task is handed.
 #[derive(Debug)]
-pub struct Ctx {
-    made_here: (),
-}
+#[non_exhaustive]
+pub struct Ctx {}
 
 impl Ctx {
     /// The machine's disk, for the engine to open. It is made when it is first asked for.
     #[track_caller]
     pub fn disk(&self) -> Arc<dyn Disk> {
-        let () = self.made_here;
         running().disk()
     }
 
@@ -151,7 +149,7 @@ impl Machine {
     /// Panics if a task of an earlier boot overflowed its stack: such a machine is lost.
     pub fn boot<R>(&mut self, ending: Ending, main: impl FnOnce(&Ctx) -> R) -> Boot<R> {
         let number = self.begin(ending);
-        let result = self.kernel.run(|| main(&Ctx { made_here: () }));
+        let result = self.kernel.run(|| main(&Ctx {}));
         self.finish(result, number)
     }
 

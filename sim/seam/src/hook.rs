@@ -179,7 +179,7 @@ pub trait Machine {
         deadline_ns: Option<u64>,
         place: Place,
     ) -> Wake;
-    /// Wakes up to `count` waiters, the longest waiting first.
+    /// Wakes up to `count` waiters. Which of several a count of 1 wakes is the machine's to choose.
     fn notify(&self, object: &ObjectId, count: usize);
     /// An object is dropped: its number may be used again. Never switches, never unwinds.
     fn forget_object(&self, object: &ObjectId);

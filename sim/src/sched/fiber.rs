@@ -1,9 +1,8 @@
 //! A run of code on a stack of its own, suspended somewhere.
 
 use std::mem::ManuallyDrop;
-use std::ops::Range;
 
-use super::stack::{GUARD_BYTES, PooledStack};
+use super::stack::PooledStack;
 use super::switch::{Context, fresh};
 
 /// A stack with a suspended run on it. Dropping it leaks both: frames on the stack may be referred to.
@@ -31,11 +30,10 @@ impl Fiber {
         Fiber { context, stack: ManuallyDrop::new(stack) }
     }
 
-    /// Addresses whose use means that the stack has overflowed.
+    /// The low end of its stack's guard.
     #[inline]
-    pub(super) fn guard(&self) -> Range<usize> {
-        let low = self.stack.guard_low();
-        low..low + GUARD_BYTES
+    pub(super) fn guard_low(&self) -> usize {
+        self.stack.guard_low()
     }
 
     /// The high end of its stack.

@@ -250,7 +250,7 @@ impl Kernel {
     fn enter(&self, state: &mut State) -> Context {
         crate::progress::runs(state.current);
         let fiber = state.me().fiber.as_ref().expect("only a task that has not ended is resumed");
-        self.stack_of_running.set((fiber.guard().start, fiber.top()));
+        self.stack_of_running.set((fiber.guard_low(), fiber.top()));
         fiber.context
     }
 

@@ -7,7 +7,8 @@
 //! sides it is a call that comes back later. Since calls and returns stay in balance, the processor
 //! goes on predicting returns as long as the tasks of a machine are in similar calls: this, and that
 //! no third stack lies between two tasks, is why it is not left to a coroutine library, which switches
-//! to its parent first (measured on one machine: 59 against 26 ns a yield).
+//! to its parent first (a yield took 68 against 40 ns on one machine, below eight
+//! calls 109 against 64).
 //!
 //! The control words of the floating-point units are not kept: no task may change them.
 
