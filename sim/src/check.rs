@@ -88,7 +88,13 @@ impl Sim {
     }
 
     /// Lets a fault come, at so many millionths of its decision points.
+    ///
+    /// # Panics
+    ///
+    /// When it is an end of a life: those have no rate, the test says them by its `Ending`.
+    #[track_caller]
     pub fn fault(mut self, fault: Fault, ppm: u32) -> Self {
+        assert!(fault.when() != When::Life, "{}: {NO_RATE}", fault.name());
         self.faults.set_rate(fault, ppm);
         self
     }
@@ -278,13 +284,16 @@ fn slice_of(text: &str) -> Option<(u64, u64)> {
     (1..=slices).contains(&slice).then_some((slice, slices))
 }
 
+/// What is said of a rate for an end of a life.
+const NO_RATE: &str = "how a boot ends is said by the test itself, by its `Ending`";
+
 /// `NAME=PPM`.
 fn rate_of(word: &str) -> Result<(Fault, u32), String> {
     let wanted = "write NAME=PPM, as torn_write=200";
     let (name, ppm) = word.split_once('=').ok_or(format!("{word}: {wanted}"))?;
     let fault: Fault = name.parse().map_err(|unknown| format!("{word}: {unknown}"))?;
     if fault.when() == When::Life {
-        return Err(format!("{word}: how a boot ends is said by the test itself, by its `Ending`"));
+        return Err(format!("{word}: {NO_RATE}"));
     }
     let ppm = ppm.parse().ok().filter(|ppm| *ppm <= PPM);
     ppm.map(|ppm| (fault, ppm)).ok_or(format!("{word}: {wanted}, with at most {PPM} millionths"))
@@ -329,6 +338,12 @@ pub fn duration_of(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "power_loss: how a boot ends is said by the test itself")]
+    fn the_end_of_a_life_has_no_rate() {
+        let _ = Sim::new("power").fault(Fault::PowerLoss, 1);
+    }
 
     #[test]
     fn numbers_are_read_as_they_are_typed() {

@@ -98,7 +98,7 @@ impl Engine for Redb {
         draw.number("durable_every", 2, 16)?;
         // A small cache writes pages before their commit; it is rare, for redb then looks for a page
         // to evict at every access.
-        let caches = [("1048576", 16), ("262144", 8), ("65536", 7), ("4096", 1)];
+        let caches = [("1048576", 32), ("262144", 16), ("65536", 15), ("4096", 1)];
         draw.word("cache_bytes", &caches)?;
         draw.flag("two_phase_commit", PPM / 4)?;
         draw.flag("quick_repair", PPM / 8)?;

@@ -151,8 +151,9 @@ impl<'a> Attempt<'a> {
             return checked(witness, "commit", transaction.commit()).map(|_| ());
         }
         let count = writes.len();
+        let noun = if count == 1 { "write" } else { "writes" };
         let id = witness.enter(head, client, writes);
-        remark("txn", || format!("txn {} on txn {}: {count} writes", id.0, head.0));
+        remark("txn", || format!("txn {} on txn {}: {count} {noun}", id.0, head.0));
         let put = transaction.put(HEAD_KEY, &History::head_value(id));
         if let Err(stop) = checked(witness, "put", put) {
             witness.fail(id, false);
