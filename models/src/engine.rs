@@ -29,7 +29,7 @@ mod registry;
 mod sqlite;
 
 pub use draw::{Settings, SettingsDraw};
-pub use registry::{MACHINE, built_in, find, names};
+pub use registry::{MACHINE, built_in, check_name, find, names};
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);

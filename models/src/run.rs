@@ -11,10 +11,12 @@ use crate::scenario::{self, Scenario};
 mod break_sync;
 mod knobs;
 mod life;
+mod outcome;
 pub mod properties;
 mod rates;
 mod self_check;
 mod session;
+mod specimen;
 mod verdict;
 mod wished;
 
@@ -31,6 +33,9 @@ pub fn run_case(case: &Case, wishes: &Wishes) -> Result<Outcome, CaseError> {
     let scenario = admitted(case)?;
     if case.engine == engine::MACHINE {
         return self_check::run(&Knobs::of(case, scenario)?, case, wishes);
+    }
+    if case.engine == crate::specimen::ENGINE {
+        return specimen::run(scenario, case, wishes);
     }
     run_with(engine::find(&case.engine)?, &scenario, case, wishes)
 }
@@ -58,6 +63,9 @@ pub fn run_with(
 /// Names the engine, scenario or setting that does not exist, and what there is.
 pub fn check_case(case: &Case) -> Result<(), CaseError> {
     let scenario = admitted(case)?;
+    if case.engine == crate::specimen::ENGINE {
+        return specimen::check(scenario, case).map(|_| ());
+    }
     let knobs = Knobs::of(case, scenario)?;
     if case.engine == engine::MACHINE {
         return self_check::check(&knobs, case);
@@ -69,9 +77,7 @@ pub fn check_case(case: &Case) -> Result<(), CaseError> {
 
 fn admitted(case: &Case) -> Result<Scenario, CaseError> {
     let scenario = scenario::find(&case.scenario)?;
-    if case.engine != engine::MACHINE {
-        engine::find(&case.engine)?;
-    }
+    engine::check_name(&case.engine)?;
     if !scenario.admits(&case.engine) {
         let what = format!("it is not meant for engine '{}'", case.engine);
         return Err(CaseError::BadScenario { file: case.scenario.clone(), what });

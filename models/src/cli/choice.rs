@@ -169,9 +169,7 @@ pub fn laid_over(flags: &CaseFlags, mut case: Case) -> Case {
 }
 
 fn known_engine(name: &str) -> Result<String, Stop> {
-    if name != engine::MACHINE {
-        engine::find(name).map_err(unusable)?;
-    }
+    engine::check_name(name).map_err(unusable)?;
     Ok(name.into())
 }
 

@@ -22,6 +22,16 @@ pub fn names() -> Vec<&'static str> {
     engines.iter().map(|engine| engine.name()).chain([MACHINE]).collect()
 }
 
+/// Refuses a name under which nothing can be run.
+///
+/// # Errors
+///
+/// [`CaseError::UnknownEngine`] names those there are.
+pub fn check_name(name: &str) -> Result<(), CaseError> {
+    let is_none = name == MACHINE || name == crate::specimen::ENGINE;
+    if is_none { Ok(()) } else { find(name).map(|_| ()) }
+}
+
 /// The built-in engine of that name.
 ///
 /// # Errors

@@ -74,6 +74,26 @@ impl Knobs {
         }
     }
 
+    /// Refuses what only an engine has; `what` says why.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting.
+    pub(crate) fn refuse_engine_settings(&self, case: &Case, what: &str) -> Result<(), CaseError> {
+        let of_an_engine = self.engine.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let contract = self.contract.map(|contract| ("contract", contract.name()));
+        let concurrency = self.concurrency.as_deref().map(|way| ("concurrency", way));
+        match of_an_engine.chain(contract).chain(concurrency).next() {
+            Some((name, value)) => Err(CaseError::BadSetting {
+                engine: case.engine.clone(),
+                name: name.into(),
+                value: value.into(),
+                what: format!("{what}; it takes bounds.* and workload.*"),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Rates that are not drawn: those of the scenario, then those set by hand, which win.
     pub(crate) fn fixed_rates(&self, case: &Case) -> Vec<(Fault, u32)> {
         let scenario = self.scenario.faults.iter().map(|(fault, ppm)| (*fault, *ppm));

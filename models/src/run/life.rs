@@ -23,7 +23,7 @@ use crate::oracle::recovered::After;
 use crate::run::knobs::Knobs;
 use crate::run::rates::{self, Admission};
 use crate::run::session::{Done, Session, Task};
-use crate::run::{Case, CaseError, Counters, Finding, Outcome, Wishes, verdict, wished};
+use crate::run::{Case, CaseError, Outcome, Wishes, verdict, wished};
 use crate::scenario::Scenario;
 use crate::workload::{self, Sizes, Witness};
 
@@ -322,48 +322,10 @@ fn outcome(
     plan: &Plan,
 ) -> Outcome {
     let mut breaches = witness.take_breaches();
-    // A run that was told to stop early has no verdict for it.
-    let stopped = wishes.stop_at_step.is_some();
-    breaches
-        .extend(verdict.filter(|(breach, ..)| {
-            !(stopped && breach.property == crate::run::Property::Liveness)
-        }));
-    let findings: Vec<Finding> = breaches
-        .into_iter()
-        .map(|(breach, boot, step)| breach.into_finding(boot, step, false))
-        .collect();
-    for finding in &findings {
-        machine.note("oracle", format!("{}: {}", finding.property.name(), finding.sentence));
-    }
-    let counted = machine.counters();
-    let faults = Fault::ALL.iter().map(|fault| machine.faults().delivered(*fault)).collect();
-    let counters = Counters {
-        boots: counted.boots,
-        power_losses: counted.power_losses,
-        partial_power_losses: counted.partial_power_losses,
-        process_crashes: counted.process_crashes,
-        commits_acked: witness.history(History::acked_count),
-        steps: counted.steps,
-        time_ns: counted.time_ns,
-        abandoned: counted.abandoned,
-        resurrected: witness.history(History::resurrected_count),
-        faults,
-    };
-    let divergence = machine.choices().divergence().map(|divergence| {
-        format!(
-            "choice {}: recorded {}, asked {}",
-            divergence.index, divergence.recorded, divergence.asked
-        )
-    });
-    Outcome {
-        digest: machine.digest().value(),
-        findings,
-        counters,
-        reached: machine.reached(),
-        drawn: plan.words(contract, machine.strategy().name()),
-        trace: machine.take_trace(),
-        recording: None,
-        divergence,
-        not_exported: None,
-    }
+    breaches.extend(verdict);
+    let drawn = plan.words(contract, machine.strategy().name());
+    let mut outcome = Outcome::of(machine, breaches, drawn, wishes);
+    outcome.counters.commits_acked = witness.history(History::acked_count);
+    outcome.counters.resurrected = witness.history(History::resurrected_count);
+    outcome
 }

@@ -58,6 +58,9 @@ pub fn find(name: &str) -> Result<Scenario, CaseError> {
     if let Some(index) = BUILT_IN.iter().position(|scenario| scenario.name == name) {
         return PARSED[index].clone();
     }
+    if let Some(specimen) = crate::specimen::of_scenario(name) {
+        return specimen.scenario();
+    }
     if !name.ends_with(".toml") {
         return Err(CaseError::UnknownScenario { name: name.into() });
     }

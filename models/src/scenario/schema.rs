@@ -65,6 +65,8 @@ pub enum WorkloadKind {
     Range,
     /// The machine itself: a small concurrent program with a known outcome, without an engine.
     SelfCheck,
+    /// A specimen, which brings its own.
+    Specimen,
 }
 
 impl WorkloadKind {
@@ -77,6 +79,7 @@ impl WorkloadKind {
             WorkloadKind::Counter => "counter",
             WorkloadKind::Range => "range",
             WorkloadKind::SelfCheck => "self-check",
+            WorkloadKind::Specimen => "specimen",
         }
     }
 }
@@ -180,6 +183,10 @@ impl Scenario {
         let machine = self.workload.kind == WorkloadKind::SelfCheck;
         if machine && self.engines != Some(vec![engine::MACHINE.into()]) {
             return Err("workload.kind = \"self-check\" needs engines = [\"machine\"]".into());
+        }
+        let specimen = self.workload.kind == WorkloadKind::Specimen;
+        if specimen && self.engines != Some(vec![crate::specimen::ENGINE.into()]) {
+            return Err("workload.kind = \"specimen\" is for built-in specimens alone".into());
         }
         Ok(())
     }

@@ -93,7 +93,8 @@ pub trait Workload: Send + Sync {
     fn invariant(&self, state: &[Pair], tally: Option<Tally>) -> Result<(), Breach>;
 }
 
-/// The workload of that kind; `None` for the machine's self-check, which has no engine.
+/// The workload of that kind; `None` for the machine's self-check and for specimens, which have no
+/// engine.
 pub fn of_kind(kind: WorkloadKind, sizes: Sizes) -> Option<Box<dyn Workload>> {
     Some(match kind {
         WorkloadKind::Bank => Box::new(bank::Bank { accounts: sizes.keys }),
@@ -103,7 +104,7 @@ pub fn of_kind(kind: WorkloadKind, sizes: Sizes) -> Option<Box<dyn Workload>> {
         WorkloadKind::Range => {
             Box::new(range::Range { keys: sizes.keys, value_bytes: sizes.value_bytes })
         }
-        WorkloadKind::SelfCheck => return None,
+        WorkloadKind::SelfCheck | WorkloadKind::Specimen => return None,
     })
 }
 

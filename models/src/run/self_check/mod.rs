@@ -25,8 +25,7 @@ use crate::engine;
 use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
 use crate::run::{
-    Case, CaseError, Counters, Outcome, Profile, Property, Wishes, check_bugs, rates, verdict,
-    wished,
+    Case, CaseError, Outcome, Profile, Property, Wishes, check_bugs, rates, verdict, wished,
 };
 use disk::Shelf;
 
@@ -96,23 +95,15 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
 ///
 /// Names the setting, the bug or the flag.
 pub(super) fn check(knobs: &Knobs, case: &Case) -> Result<(), CaseError> {
-    let refuse = |name: &str, value: &str, what: &str| CaseError::BadSetting {
-        engine: engine::MACHINE.into(),
-        name: name.into(),
-        value: value.into(),
-        what: what.into(),
-    };
-    let of_an_engine = knobs.engine.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let contract = knobs.contract.map(|contract| ("contract", contract.name()));
-    let concurrency = knobs.concurrency.as_deref().map(|way| ("concurrency", way));
-    if let Some((name, value)) = of_an_engine.chain(contract).chain(concurrency).next() {
-        let what =
-            "the machine has no engine whose settings these are; it takes bounds.* and workload.*";
-        return Err(refuse(name, value, what));
-    }
+    knobs.refuse_engine_settings(case, "the machine has no engine whose settings these are")?;
     if case.break_sync {
-        let what = "the machine's self-check has no engine to convict; name one with --engine";
-        return Err(refuse("break-sync", "true", what));
+        return Err(CaseError::BadSetting {
+            engine: engine::MACHINE.into(),
+            name: "break-sync".into(),
+            value: "true".into(),
+            what: "the machine's self-check has no engine to convict; name one with --engine"
+                .into(),
+        });
     }
     check_bugs(engine::MACHINE, &[], case)
 }
@@ -249,42 +240,14 @@ fn outcome(
     lives: Lives,
     wishes: &Wishes,
 ) -> Outcome {
-    let stopped = wishes.stop_at_step.is_some();
-    let mut breaches: Vec<(Breach, u32, u64)> = breach
-        .into_iter()
-        .filter(|(breach, ..)| !(stopped && breach.property == Property::Liveness))
-        .collect();
+    let mut breaches: Vec<(Breach, u32, u64)> = breach.into_iter().collect();
     if breaches.is_empty()
         && let Err(breach) = judge_counters(machine, lives)
     {
         breaches.push((breach, lives.boots as u32, machine.counters().steps));
     }
-    let counted = machine.counters();
-    let counters = Counters {
-        boots: counted.boots,
-        power_losses: counted.power_losses,
-        partial_power_losses: counted.partial_power_losses,
-        process_crashes: counted.process_crashes,
-        steps: counted.steps,
-        time_ns: counted.time_ns,
-        abandoned: counted.abandoned,
-        faults: Fault::ALL.iter().map(|fault| machine.faults().delivered(*fault)).collect(),
-        ..Counters::default()
-    };
-    let findings = breaches.into_iter().map(|(b, boot, step)| b.into_finding(boot, step, false));
-    let findings = findings.collect();
-    let divergence = machine.choices().divergence().map(|d| format!("choice {}", d.index));
-    Outcome {
-        digest: machine.digest().value(),
-        findings,
-        counters,
-        reached: machine.reached(),
-        drawn: plan.words(disk, machine.strategy().name()),
-        trace: machine.take_trace(),
-        recording: None,
-        divergence,
-        not_exported: None,
-    }
+    let drawn = plan.words(disk, machine.strategy().name());
+    Outcome::of(machine, breaches, drawn, wishes)
 }
 
 /// A breach of the testbed by itself.

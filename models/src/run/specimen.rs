@@ -1,0 +1,217 @@
+//! Runs a specimen: its boots, and what is found in each.
+
+use std::cell::RefCell;
+
+use falconry_sim::choice::Choices;
+use falconry_sim::disk::DiskConfig;
+use falconry_sim::fault::{FAULT_COUNT, Fault, FaultSet, When};
+use falconry_sim::io::with_env;
+use falconry_sim::{Ctx, End, Ending, Machine, MachineConfig, PowerDraw};
+
+use crate::oracle::Breach;
+use crate::run::knobs::Knobs;
+use crate::run::{Case, CaseError, Outcome, Property, Wishes, check_bugs, rates, verdict, wished};
+use crate::scenario::Scenario;
+use crate::specimen::{self, Body, KEYS, Model, Open, Specimen, Store};
+
+/// What is drawn before the first boot.
+struct Plan {
+    rates: [u32; FAULT_COUNT],
+    /// Ends of a boot that are switched off.
+    off: FaultSet,
+    boots: u64,
+    puts: u64,
+}
+
+/// Runs the specimen that the scenario names.
+///
+/// # Errors
+///
+/// Where the case cannot be run at all.
+pub(super) fn run(scenario: Scenario, case: &Case, wishes: &Wishes) -> Result<Outcome, CaseError> {
+    let (specimen, knobs) = check(scenario, case)?;
+    let mut choices = wished::choices(case, wishes);
+    let disk = DiskConfig::draw(&mut choices);
+    let plan = Plan::draw(specimen, &knobs, case, &mut choices);
+    let config = MachineConfig {
+        disk: disk.clone(),
+        steps_max: wishes.stop_at_step.unwrap_or(knobs.scenario.bounds.steps),
+        keep_trace: wishes.trace,
+        planted: case.planted.clone(),
+        ..MachineConfig::default()
+    };
+    let mut machine = Machine::new(config, choices);
+    for fault in Fault::ALL {
+        machine.faults().set_rate(*fault, plan.rates[*fault as usize]);
+    }
+    let (breach, acked) = match specimen.body {
+        Body::Program(program) => (once(&mut machine, program), 0),
+        Body::Store(open) => lives(&mut machine, &plan, open),
+    };
+    let drawn = plan.words(&disk, machine.strategy().name());
+    let mut outcome = Outcome::of(&mut machine, breach.into_iter().collect(), drawn, wishes);
+    outcome.counters.commits_acked = acked;
+    outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
+    wished::fulfil(&machine, case, wishes, &mut outcome);
+    Ok(outcome)
+}
+
+/// Refuses what a specimen, which is no engine, would pass over.
+///
+/// # Errors
+///
+/// Names the scenario, the setting, the bug or the flag.
+pub(super) fn check(
+    scenario: Scenario,
+    case: &Case,
+) -> Result<(&'static Specimen, Knobs), CaseError> {
+    let Some(specimen) = specimen::of_scenario(&case.scenario) else {
+        return Err(CaseError::UnknownScenario { name: case.scenario.clone() });
+    };
+    let knobs = Knobs::of(case, scenario)?;
+    knobs.refuse_engine_settings(case, "a specimen has no settings of an engine")?;
+    if case.break_sync {
+        return Err(CaseError::BadSetting {
+            engine: specimen::ENGINE.into(),
+            name: "break-sync".into(),
+            value: "true".into(),
+            what: "a specimen has a bug of its own; switch it on with --plant".into(),
+        });
+    }
+    check_bugs(specimen::ENGINE, &[specimen.name], case)?;
+    Ok((specimen, knobs))
+}
+
+impl Plan {
+    fn draw(specimen: &Specimen, knobs: &Knobs, case: &Case, choices: &mut Choices) -> Plan {
+        let fixed = knobs.fixed_rates(case);
+        let admission = rates::Admission {
+            profile: case.faults,
+            claims: specimen.claims(),
+            beyond_budget: case.beyond_budget,
+            is_bounded: false,
+            fixed: &fixed,
+        };
+        Plan {
+            rates: rates::draw(choices, admission),
+            off: rates::ends_off(&fixed),
+            boots: knobs.scenario.bounds.boots.draw(choices, "size/boots"),
+            puts: knobs.scenario.workload.transactions.draw(choices, "size/transactions"),
+        }
+    }
+
+    fn words(&self, disk: &DiskConfig, strategy: &str) -> Vec<(String, String)> {
+        [
+            ("fs", disk.fs.name()),
+            ("device", disk.device.name()),
+            ("strategy", strategy),
+            ("boots", &self.boots.to_string()),
+            ("puts", &self.puts.to_string()),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
+    }
+
+    /// Where a boot may end: somewhere in the work that it is going to do.
+    fn power(&self) -> PowerDraw {
+        PowerDraw {
+            disk_ops_max: 8 + self.puts * 6,
+            syncs_max: 2 + self.puts * 2,
+            steps_max: 64 + self.puts * 16,
+            recovery_ppm: 200_000,
+            process_crash_ppm: 300_000,
+            off: self.off,
+        }
+    }
+}
+
+type Verdict = (Breach, u32, u64);
+
+/// One boot of a program.
+fn once(machine: &mut Machine, program: fn()) -> Option<Verdict> {
+    let boot = machine.boot(Ending::Never, |_| program());
+    match boot.end {
+        End::Verdict(verdict) => Some((verdict::breach_of(&verdict), boot.number, verdict.step)),
+        End::Returned(()) | End::PowerLoss | End::ProcessCrash => None,
+    }
+}
+
+/// The boots of a store; the last one is let be. Also how many calls were acknowledged.
+fn lives(machine: &mut Machine, plan: &Plan, open: Open) -> (Option<Verdict>, u64) {
+    let model = RefCell::new(Model::default());
+    for boot in 1..=plan.boots {
+        let is_last = boot == plan.boots;
+        machine.faults().hold_back(is_last);
+        let ending = if is_last { Ending::Never } else { Ending::Drawn(plan.power()) };
+        let booted = machine.boot(ending, |ctx| life(ctx, &model, plan, open));
+        let step = machine.counters().steps;
+        let verdict = match booted.end {
+            End::Returned(Ok(())) | End::PowerLoss | End::ProcessCrash => None,
+            End::Returned(Err(breach)) => Some((breach, booted.number, step)),
+            End::Verdict(verdict) => {
+                Some((verdict::breach_of(&verdict), booted.number, verdict.step))
+            }
+        };
+        if verdict.is_some() {
+            return (verdict, model.borrow().acked());
+        }
+    }
+    let acked = model.borrow().acked();
+    (None, acked)
+}
+
+/// One boot: all records are read, then some are written.
+fn life(ctx: &Ctx, model: &RefCell<Model>, plan: &Plan, open: Open) -> Result<(), Breach> {
+    let mut store = match open(ctx.disk()) {
+        Ok(store) => store,
+        Err(error) => return refused("the store does not open", &error),
+    };
+    for key in 0..KEYS {
+        look(&mut *store, model, key, "after the recovery")?;
+    }
+    falconry_sim::opened();
+    for _ in 0..plan.puts {
+        let key = falconry_sim::choose("specimen/key", u64::from(KEYS)) as u8;
+        let value = model.borrow_mut().begin(key);
+        falconry_sim::note("store", &format!("record {key}: put {value}"));
+        let put = store.put(key, value);
+        if falconry_sim::is_off() {
+            return Ok(());
+        }
+        match put {
+            Ok(()) => {
+                falconry_sim::note("store", &format!("record {key}: {value} acknowledged"));
+                model.borrow_mut().acknowledge(key, value);
+                look(&mut *store, model, key, "after a put")?;
+            }
+            Err(error) => refused("a record cannot be written", &error)?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads a record and judges it.
+fn look(store: &mut dyn Store, model: &RefCell<Model>, key: u8, when: &str) -> Result<(), Breach> {
+    let found = store.get(key);
+    if falconry_sim::is_off() {
+        return Ok(());
+    }
+    match found {
+        Ok(found) => model.borrow_mut().see(key, found, when),
+        Err(error) => refused("a record cannot be read", &error),
+    }
+}
+
+/// An error is right where a fault came that makes one, and nowhere else.
+fn refused(sentence: &'static str, error: &std::io::Error) -> Result<(), Breach> {
+    let makes_errors = |fault: &&Fault| matches!(fault.when(), When::Error | When::Silent);
+    let came: u64 = Fault::ALL
+        .iter()
+        .filter(makes_errors)
+        .map(|fault| with_env(|env| env.faults.delivered(*fault)).unwrap_or(0))
+        .sum();
+    if came > 0 || falconry_sim::is_off() {
+        return Ok(());
+    }
+    Err(Breach::new(Property::ErrorPath, sentence, "store").row("found", error.to_string()))
+}

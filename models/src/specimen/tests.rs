@@ -1,0 +1,18 @@
+use super::*;
+
+#[test]
+fn each_has_a_name_a_source_and_a_scenario_of_its_own() {
+    let all = all();
+    let mut names: Vec<&str> = all.iter().map(|specimen| specimen.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all.len());
+    for specimen in all {
+        assert!(!specimen.source.is_empty() && !specimen.bug.is_empty(), "{}", specimen.name);
+        assert!(specimen.scenario().is_ok(), "{}: {:?}", specimen.name, specimen.scenario());
+        let found = of_scenario(&specimen.scenario_name()).map(|found| found.name);
+        assert_eq!(found, Some(specimen.name));
+        let is_store = matches!(specimen.body, Body::Store(_));
+        assert_eq!(is_store, specimen.family == Family::Storage, "{}", specimen.name);
+    }
+}
