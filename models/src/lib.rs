@@ -8,6 +8,7 @@ pub mod oracle;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod score;
 pub mod specimen;
 pub mod store;
 pub mod swarm;

@@ -55,6 +55,29 @@ fn names_that_do_not_exist() {
             "error: there is no scenario 'kv/vault'; `scenario list` shows all\n",
         ),
         (
+            "specimen score lost_updte",
+            2,
+            "error: there is no specimen 'lost_updte'; `specimen list` shows all; did you mean \
+             'lost_update'?\n",
+        ),
+        (
+            "run 1 --engine specimen --scenario specimen/lost_update --plant aba",
+            2,
+            "error: engine 'specimen' has no bug 'aba' to plant; there are lost_update\n",
+        ),
+        (
+            "run 1 --engine specimen --scenario specimen/lost_update --break-sync",
+            2,
+            "error: engine 'specimen' cannot be set to break-sync=true: a specimen has a bug of its own; \
+             switch it on with --plant\n",
+        ),
+        (
+            "run 1 --engine redb --scenario specimen/lost_update",
+            2,
+            "error: scenario 'specimen/lost_update' is not meant for engine 'redb'; `scenario list` shows \
+             what is\n",
+        ),
+        (
             "swarm --scenario my.toml",
             2,
             "error: scenario my.toml: No such file or directory (os error 2)\n",

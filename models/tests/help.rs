@@ -20,7 +20,7 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn help_of_every_verb() {
     let room = Room::new("help");
-    let verbs: [&[&str]; 17] = [
+    let verbs: [&[&str]; 21] = [
         &[],
         &["run"],
         &["swarm"],
@@ -38,6 +38,10 @@ fn help_of_every_verb() {
         &["report"],
         &["completions"],
         &["man"],
+        &["specimen"],
+        &["specimen", "list"],
+        &["specimen", "score"],
+        &["specimen", "twins"],
     ];
     for verb in verbs {
         let mut arguments = verb.to_vec();
@@ -60,7 +64,8 @@ fn only_the_verbs_there_are_can_be_seen() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let verbs = "run swarm replay check scenario fault findings report completions man help";
+    let verbs =
+        "run swarm replay check scenario fault specimen findings report completions man help";
     assert_eq!(listed.join(" "), verbs);
 }
 

@@ -21,6 +21,7 @@ mod replay;
 mod revision;
 mod session;
 mod show;
+mod specimen;
 mod swarm;
 mod typed;
 pub mod values;
@@ -65,6 +66,7 @@ fn run() -> Exit {
         Verb::Check(check) => check::check(&session, &check),
         Verb::Scenario(verb) => show::scenario(&session, &verb),
         Verb::Fault(verb) => show::fault(&session, &verb),
+        Verb::Specimen(verb) => specimen::specimen(&session, &verb),
         Verb::Findings(verb) => show::findings(&session, &verb),
         Verb::Report(report) => replay::report(&session, &report),
         Verb::Completions { shell } => show::completions(&session, shell),

@@ -156,7 +156,8 @@ fn show_finding(session: &Session, signature: &str, flags: &StoreFlags) -> Resul
     session.output.text(&report.text())
 }
 
-fn plain_table<const N: usize>(header: [&str; N]) -> Table {
+/// A table in ASCII, as wide as what is printed may be.
+pub fn plain_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).force_no_tty().set_header(header);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(TABLE_WIDTH);

@@ -18,8 +18,8 @@ use super::values::{Partition, SeedRange};
 use crate::run::{Case, Finding, Property};
 use crate::store::{Artefacts, NewRun, Sighting, Store, StoreError};
 use crate::swarm::{
-    self, Canary, Ending, Examine, Found, Goal, Mode, Progress, Results, Row, Seeds, Tally,
-    identity, is_interrupted, summaries, table,
+    self, Canary, Ending, Examine, Found, Goal, Mode, Progress, Results, Row, Seeds, Summary,
+    Tally, believed_after, identity, is_interrupted, summaries, table,
 };
 
 /// How long a swarm runs when neither seeds nor time are given.
@@ -344,6 +344,10 @@ fn seen(discovery: &Discovery, run: u64, verdict: &Verdict, kept: Option<&Kept>)
     if verdict.kept.is_some() && again != Some(signature) {
         text += "; it did NOT come again when the seed was run once more";
     }
+    if let Some(seeds) = believed_after(found.count, run) {
+        text +=
+            &format!("\na fix can be believed after {} seeds without it, at 95 %", grouped(seeds));
+    }
     text
 }
 
@@ -419,13 +423,30 @@ fn say_summaries(session: &Session, plan: &Plan, results: &Results) -> Result<()
             let by_fault = by_fault.collect::<Vec<_>>().join(", ");
             session.output.text(&format!("beyond the budget, by fault: {by_fault}\n"))?;
         }
-        let marks = all.never_reached.len();
-        if marks > 0 && session.output.verbose > 0 {
-            session.output.text(&format!("never reached: {}\n", all.never_reached.join(", ")))?;
-        }
+        session.output.text(&silence(all))?;
         session.output.text(&format!("digest {}\n", all.digest))?;
     }
     Ok(())
+}
+
+/// What the runs without a finding tell, and where the swarm was blind.
+fn silence(all: &Summary) -> String {
+    let mut text = String::new();
+    if let Some(percent) = all.missed_below_percent {
+        let runs = grouped(all.run);
+        text += &format!(
+            "0 findings in {runs} runs: a bug still there shows in less than {percent:.2e} % of runs, \
+             at 95 %\n"
+        );
+    }
+    if !all.never_delivered.is_empty() {
+        let names: Vec<&str> = all.never_delivered.iter().copied().collect();
+        text += &format!("claimed and never delivered: {}\n", names.join(", "));
+    }
+    if !all.never_reached.is_empty() {
+        text += &format!("never reached: {}\n", all.never_reached.join(", "));
+    }
+    text
 }
 
 /// What is run, in one line.

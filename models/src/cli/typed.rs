@@ -81,6 +81,9 @@ pub enum Verb {
     /// Show the faults of the simulated machine
     #[command(subcommand)]
     Fault(FaultVerb),
+    /// Measure the testbed by tiny programs with one bug each
+    #[command(subcommand)]
+    Specimen(SpecimenVerb),
     /// Show what was found, by signature
     #[command(subcommand)]
     Findings(Findings),
@@ -255,6 +258,45 @@ pub enum Scenario {
 pub enum FaultVerb {
     /// One line for each
     List,
+}
+
+/// `specimen`.
+#[derive(Debug, Subcommand)]
+pub enum SpecimenVerb {
+    /// One line for each
+    List,
+    /// How soon each bug is found, from several starting seeds
+    Score {
+        /// Of how many starting seeds
+        #[arg(long, value_name = "N", default_value = "20")]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+        starts: u16,
+        /// Time of one core for each start; a bug that is not found by then counts as the limit
+        #[arg(long, value_name = "TIME", default_value = "20s")]
+        limit: Span,
+        #[command(flatten)]
+        which: SpecimenFlags,
+    },
+    /// Run the mended twins: each conviction is a false alarm
+    Twins {
+        /// Runs of all twins together
+        #[arg(long, value_name = "N", default_value = "100k")]
+        runs: Seed,
+        #[command(flatten)]
+        which: SpecimenFlags,
+    },
+}
+
+/// Which specimens, and on how many cores.
+#[derive(Clone, Debug, Args)]
+pub struct SpecimenFlags {
+    /// The specimens, as `specimen list` names them; none given: all
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// How many at once [default: one a core]
+    #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
 }
 
 /// `findings`.

@@ -162,7 +162,8 @@ impl Report<'_> {
 
     fn push_standing(&self, lines: &mut Vec<String>) {
         if let Some(seen) = &self.seen {
-            lines.push(row("seen", seen));
+            let labels = std::iter::once("seen").chain(std::iter::repeat(""));
+            lines.extend(labels.zip(seen.lines()).map(|(label, line)| row(label, line)));
         }
         let trust = match &self.trust {
             Trust::Repeated(digest) => format!("digest {digest:032x} in both of 2 runs"),

@@ -59,7 +59,7 @@ pub fn find(name: &str) -> Result<Scenario, CaseError> {
         return PARSED[index].clone();
     }
     if let Some(specimen) = crate::specimen::of_scenario(name) {
-        return specimen.scenario();
+        return Ok(specimen.scenario());
     }
     if !name.ends_with(".toml") {
         return Err(CaseError::UnknownScenario { name: name.into() });

@@ -22,8 +22,7 @@ use std::sync::Arc;
 use falconry_seam::disk::Disk;
 use falconry_sim::fault::{Fault, FaultSet, When};
 
-use crate::run::CaseError;
-use crate::scenario::Scenario;
+use crate::scenario::{Bounds, Scenario, Span, Workload, WorkloadKind};
 
 pub(crate) use model::Model;
 
@@ -32,6 +31,9 @@ pub const ENGINE: &str = "specimen";
 
 /// The group of their scenarios.
 const GROUP: &str = "specimen/";
+
+/// A program that has not ended by then has no end.
+const STEPS_MAX: u64 = 40_000;
 
 /// Keys of a store: `0..KEYS`.
 pub const KEYS: u8 = 6;
@@ -138,19 +140,18 @@ impl Specimen {
     }
 
     /// Its scenario.
-    ///
-    /// # Errors
-    ///
-    /// When its text is none, which a test excludes.
-    pub fn scenario(&self) -> Result<Scenario, CaseError> {
-        let faults: String =
-            self.faults.iter().map(|(fault, ppm)| format!("{fault} = {ppm}\n")).collect();
-        let text = format!(
-            "about = {:?}\nengines = [\"{ENGINE}\"]\n[workload]\nkind = \"specimen\"\n\
-             transactions = [2, 24]\n[bounds]\nboots = [2, 5]\nsteps = 40000\n[faults]\n{faults}",
-            self.bug
-        );
-        Scenario::parse(&self.scenario_name(), &text)
+    pub fn scenario(&self) -> Scenario {
+        let (clients, keys) = (Span(1, 1), Span(KEYS.into(), KEYS.into()));
+        let (transactions, value_bytes) = (Span(2, 24), Span(8, 8));
+        let kind = WorkloadKind::Specimen;
+        Scenario {
+            about: self.bug.into(),
+            engines: Some(vec![ENGINE.into()]),
+            holds: None,
+            workload: Workload { kind, clients, transactions, keys, value_bytes },
+            bounds: Bounds { boots: Span(2, 5), steps: STEPS_MAX, ..Bounds::default() },
+            faults: self.faults.iter().copied().collect(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ fn each_has_a_name_a_source_and_a_scenario_of_its_own() {
     assert_eq!(names.len(), all.len());
     for specimen in all {
         assert!(!specimen.source.is_empty() && !specimen.bug.is_empty(), "{}", specimen.name);
-        assert!(specimen.scenario().is_ok(), "{}: {:?}", specimen.name, specimen.scenario());
+        assert_eq!(specimen.scenario().check(), Ok(()), "{}", specimen.name);
         let found = of_scenario(&specimen.scenario_name()).map(|found| found.name);
         assert_eq!(found, Some(specimen.name));
         let is_store = matches!(specimen.body, Body::Store(_));

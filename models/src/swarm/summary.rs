@@ -1,18 +1,20 @@
 //! The last lines of a swarm: a summary for each engine and scenario, one for all, and a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use falconry_sim::fault::Fault;
+use falconry_sim::fault::{Fault, FaultSet};
 use falconry_sim::trace::Digest;
 use serde::Serialize;
 
 use super::marks::never_reached;
 use super::runner::Canary;
+use super::silence::missed_below_percent;
 use super::tally::Tally;
 use crate::cli::output::grouped;
+use crate::engine;
 use crate::run::Case;
 
 /// The engine's name in the summary of all.
@@ -57,8 +59,13 @@ pub struct Summary {
     pub seeds_per_s: f64,
     /// How often each fault was delivered.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Faults that an engine claims to survive and that were never delivered to it.
+    pub never_delivered: BTreeSet<&'static str>,
     /// Marks that were never reached.
     pub never_reached: Vec<String>,
+    /// In how many percent of runs a bug may show at most to have been missed, at 95 %; absent when
+    /// there was a finding.
+    pub missed_below_percent: Option<f64>,
     /// Tasks that could not be ended when the power went.
     pub abandoned: u64,
     /// Workers that were lost.
@@ -98,6 +105,8 @@ pub fn summaries(rows: &[Row<'_>], canary: Canary, jobs: usize, wall: Duration) 
             *total.beyond.entry(faults).or_default() += count;
         }
         total.expected = rows.iter().map(|row| row.tally.findings(true)).sum();
+        total.missed_below_percent = missed_below(total.run, total.findings + total.expected);
+        total.never_delivered = engines_without(&all);
         total.digest = digest.to_string();
         all.push(total);
     }
@@ -137,12 +146,42 @@ fn summary(
         wall_s: (wall_s * 1e3).round() / 1e3,
         seeds_per_s: (tally.run as f64 / wall_s.max(1e-3) * 10.0).round() / 10.0,
         faults: faults.map(|(fault, count)| (fault.name(), *count)).collect(),
+        never_delivered: never_delivered(row),
         never_reached: never_reached(tally.reached.iter()),
+        missed_below_percent: missed_below(tally.run, tally.findings(false) + tally.findings(true)),
         abandoned: counters.abandoned,
         workers_lost: tally.workers_lost,
         twice: tally.twice,
         digest: tally.digest().to_string(),
     }
+}
+
+/// What a plan without any finding tells.
+fn missed_below(runs: u64, findings: u64) -> Option<f64> {
+    (findings == 0).then(|| missed_below_percent(runs))
+}
+
+/// What its engine claims to survive and never met. The machine's self-check claims nothing.
+fn never_delivered(row: &Row<'_>) -> BTreeSet<&'static str> {
+    let claims = engine::find(&row.case.engine).map_or(FaultSet::NONE, |engine| engine.claims());
+    let counts = &row.tally.counters.faults;
+    claims.iter().filter(|fault| counts[*fault as usize] == 0).map(Fault::name).collect()
+}
+
+/// Faults that an engine met in none of its scenarios, although it claims them.
+fn engines_without(parts: &[Summary]) -> BTreeSet<&'static str> {
+    let mut met: BTreeMap<(&str, &'static str), bool> = BTreeMap::new();
+    for part in parts {
+        for name in &part.never_delivered {
+            met.entry((&part.engine, name)).or_default();
+        }
+    }
+    for part in parts {
+        for (name, _) in part.faults.iter().filter(|(_, count)| **count > 0) {
+            met.entry((&part.engine, name)).and_modify(|met| *met = true);
+        }
+    }
+    met.into_iter().filter(|(_, met)| !met).map(|((_, name), _)| name).collect()
 }
 
 /// The tallies together, and their digests folded in the order of the rows.
