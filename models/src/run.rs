@@ -9,6 +9,7 @@ use crate::engine::{self, Engine};
 use crate::scenario::{self, Scenario};
 
 mod break_sync;
+pub mod control;
 mod knobs;
 mod life;
 mod outcome;
@@ -20,6 +21,7 @@ mod specimen;
 mod verdict;
 mod wished;
 
+pub use control::Control;
 pub use wished::check_folder;
 
 use knobs::Knobs;

@@ -82,6 +82,7 @@ fn say_findings(session: &Session, case: &Case, tally: &Tally) -> Result<Exit, S
             drawn: &[],
             events: &[],
             seen: None,
+            control: None,
             trust: Trust::NotRepeated(trust.into()),
             revision: &session.revision,
             recording: None,

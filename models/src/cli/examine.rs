@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::exit::{Exit, Stop};
 use super::session::Session;
 use crate::report::{Report, Trust};
-use crate::run::{Case, Counters, Finding, Outcome, Property, Wishes, run_case};
+use crate::run::{Case, Control, Counters, Finding, Outcome, Property, Wishes, control, run_case};
 use crate::swarm::{
     Examine, Examined, FromWorker, Happening, Pool, SILENCE_MAX, ToWorker, is_interrupted, loss,
 };
@@ -160,6 +160,7 @@ impl Verdict {
             events: kept.map_or(&[], |kept| &kept.events),
             seen,
             trust: self.trust(),
+            control: kept.and_then(|kept| kept.control.as_ref()),
             revision: &session.revision,
             recording,
             caller: session.caller,
@@ -233,6 +234,10 @@ pub fn report_of(case: &Case) -> Result<Option<String>, String> {
             _ => None,
         });
     };
+    let (control, without) = control::of(case);
+    let control = run_case(&control, &Wishes::default())
+        .map(|outcome| Control::new(without, &outcome))
+        .map_err(|error| error.to_string())?;
     let report = Report {
         case,
         finding,
@@ -240,6 +245,7 @@ pub fn report_of(case: &Case) -> Result<Option<String>, String> {
         events: &first.trace,
         seen: None,
         trust,
+        control: Some(&control),
         revision: &super::revision::revision(),
         recording: None,
         caller: super::command::Caller {

@@ -148,6 +148,7 @@ fn show_finding(session: &Session, signature: &str, flags: &StoreFlags) -> Resul
         drawn: &[],
         events: &[],
         seen: Some(format!("{} seeds of its newest run", grouped(sighting.count))),
+        control: None,
         trust: Trust::NotRepeated("as it was kept; `report` runs the seed again".into()),
         revision: &session.revision,
         recording: None,

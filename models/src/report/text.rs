@@ -6,7 +6,7 @@ use super::bytes;
 use super::events::{Told, is_fault, tell};
 use crate::cli::command::Caller;
 use crate::cli::output::{RED, grouped};
-use crate::run::{Case, Finding};
+use crate::run::{Case, Control, Finding};
 
 /// Width of the rule under the first line.
 const WIDTH: usize = 92;
@@ -45,6 +45,8 @@ pub struct Report<'a> {
     pub seen: Option<String>,
     /// How far to trust it.
     pub trust: Trust,
+    /// What the control run came to.
+    pub control: Option<&'a Control>,
     /// The revision that was run.
     pub revision: &'a str,
     /// A file that replays it, if one was written.
@@ -172,6 +174,9 @@ impl Report<'_> {
             }
             Trust::NotRepeated(why) => why.clone(),
         };
+        if let Some(control) = self.control {
+            lines.push(row("control", &control.sentence()));
+        }
         lines.push(row("trust", &trust));
         lines.push(String::new());
     }

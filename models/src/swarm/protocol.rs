@@ -9,7 +9,7 @@
 use falconry_sim::trace::Event;
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Case, Counters, Finding, Outcome};
+use crate::run::{Case, Control, Counters, Finding, Outcome};
 
 /// From the parent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,6 +121,8 @@ pub struct Examined {
     pub not_exported: Option<String>,
     /// The digest of a second run, if there was one.
     pub second_digest: Option<u128>,
+    /// What the control run came to; none when nothing was found, or a recording was replayed.
+    pub control: Option<Control>,
     /// How the second run differs.
     pub difference: Option<Finding>,
 }

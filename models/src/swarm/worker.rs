@@ -19,7 +19,7 @@ use falconry_sim::choice::Recording;
 use super::compare::difference;
 use super::protocol::{Batch, Broken, Done, Examine, Examined, Found, FromWorker, Mode, ToWorker};
 use super::watchdog::Watchdog;
-use crate::run::{Case, CaseError, Counters, Outcome, Wishes, run_case};
+use crate::run::{Case, CaseError, Control, Counters, Outcome, Wishes, control, run_case};
 
 /// A worker that has leaked this many tasks is replaced.
 const ABANDONED_MAX: u64 = 100;
@@ -171,6 +171,15 @@ impl Worker {
             replay,
         };
         let Some(mut outcome) = self.run(&case, &wishes) else { return };
+        // A recording knows its own case alone.
+        let is_free = wishes.replay.is_none() && !stops;
+        let control = if is_free && !outcome.findings.is_empty() {
+            let (control, without) = control::of(&case);
+            let Some(controlled) = self.run(&control, &Wishes::default()) else { return };
+            Some(Control::new(without, &controlled))
+        } else {
+            None
+        };
         let mut second_digest = None;
         let mut found_difference = None;
         if !stops {
@@ -188,6 +197,7 @@ impl Worker {
             events,
             recording,
             second_digest,
+            control,
             difference: found_difference,
             outcome,
         })));
