@@ -106,6 +106,8 @@ pub struct FindingLine<'a> {
     pub finding: &'a Finding,
     /// In how many seeds it was seen.
     pub count: u64,
+    /// What the control run came to.
+    pub control: Option<&'a Control>,
     /// The command that runs it again.
     pub reproduce: String,
     /// The file that replays it.
@@ -208,6 +210,7 @@ impl Verdict {
             signature: finding.signature(),
             finding,
             count,
+            control: self.kept.as_deref().and_then(|kept| kept.control.as_ref()),
             reproduce: session.caller.of_case("replay", &self.case),
             recording,
         }

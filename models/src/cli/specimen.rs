@@ -233,5 +233,6 @@ fn twins(session: &Session, runs: u64, which: &SpecimenFlags) -> Result<Exit, St
     Ok(Exit::Nothing
         .and_if(swarm::is_interrupted(), Exit::Interrupted)
         .and_if(run < each * specimens.len() as u64 && convicted == 0, Exit::Inconclusive)
+        .and_if(run == 0, Exit::NoSeed)
         .and_if(convicted > 0, Exit::OurBug))
 }
