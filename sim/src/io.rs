@@ -25,7 +25,7 @@ use crate::trace::DiskOp;
 /// `EIO` once the power has gone or the process was killed, and when no machine runs.
 pub fn enter(_op: DiskOp) -> io::Result<()> {
     let kernel = current().ok_or_else(gone)?;
-    kernel.point_at(Point::Disk);
+    kernel.point_at(Point::Disk, None);
     let mut state = kernel.borrow();
     if state.phase != Phase::On {
         return Err(gone());

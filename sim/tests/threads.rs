@@ -202,7 +202,7 @@ fn longest_wait(rates: &[(Fault, u32)]) -> (u64, u64) {
     let (mut last, mut longest, mut starved) = ([0; 4], 0, 0);
     for event in machine.trace().events() {
         match event.what {
-            What::Preempt { to } if to > 0 => {
+            What::Preempt { to, .. } if to > 0 => {
                 let before = std::mem::replace(&mut last[to as usize], event.step);
                 longest = longest.max(if before > 0 { event.step - before } else { 0 });
             }

@@ -66,10 +66,11 @@ pub(crate) fn julian_ms() -> i64 {
 pub(crate) fn point(kind: Point) {
     #[cfg(feature = "simulate")]
     falconry_seam::hook::with_current(|machine| {
-        machine.point(match kind {
+        let point = match kind {
             Point::Lock => falconry_seam::hook::Point::Lock,
             Point::Memory => falconry_seam::hook::Point::Atomic,
-        });
+        };
+        machine.point(point, std::panic::Location::caller());
     });
     #[cfg(not(feature = "simulate"))]
     let _ = kind;

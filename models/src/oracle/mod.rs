@@ -18,6 +18,8 @@ pub mod liveness;
 pub mod read;
 pub mod recovered;
 
+use std::borrow::Cow;
+
 use crate::run::{Finding, Property};
 
 /// A promise that was broken, before it is known in which boot and at which step.
@@ -26,7 +28,7 @@ pub struct Breach {
     /// Which promise.
     pub property: Property,
     /// What happened, in a few words without numbers.
-    pub sentence: &'static str,
+    pub sentence: Cow<'static, str>,
     /// Where, without numbers.
     pub place: String,
     /// Rows of `label`, `text`, with numbers.
@@ -41,10 +43,14 @@ pub struct Breach {
 
 impl Breach {
     /// A breach without bytes.
-    pub fn new(property: Property, sentence: &'static str, place: impl Into<String>) -> Self {
+    pub fn new(
+        property: Property,
+        sentence: impl Into<Cow<'static, str>>,
+        place: impl Into<String>,
+    ) -> Self {
         Breach {
             property,
-            sentence,
+            sentence: sentence.into(),
             place: place.into(),
             what: Vec::new(),
             expected: None,
@@ -79,7 +85,7 @@ impl Breach {
     pub fn into_finding(self, boot: u32, step: u64, expected_finding: bool) -> Finding {
         Finding {
             property: self.property,
-            sentence: self.sentence.into(),
+            sentence: self.sentence.into_owned(),
             place: self.place,
             what: self.what,
             expected: self.expected,

@@ -41,7 +41,7 @@ impl Names {
     fn learn(&mut self, event: &Event) {
         match &event.what {
             What::Boot { .. } => self.tasks.clear(),
-            What::Spawn { child, name } => {
+            What::Spawn { child, name } if !name.is_empty() => {
                 self.tasks.insert(*child, name.clone());
             }
             What::File { file, path } => {
@@ -77,9 +77,16 @@ impl Names {
         match &event.what {
             What::Boot { number } => format!("boot {number}"),
             What::Down { how } => format!("down: {how}"),
+            What::Spawn { child, name } if name.is_empty() => format!("spawns task {child}"),
             What::Spawn { child, name } => format!("spawns {name} (task {child})"),
             What::Exit { how } => format!("ends: {how}"),
-            What::Preempt { to } => format!("preempted, {} goes on", self.task(*to)),
+            What::Preempt { to, at } if at.is_empty() => {
+                format!("preempted, {} goes on", self.task(*to))
+            }
+            What::Preempt { to, at } => {
+                let at = at.rsplit('/').next().unwrap_or(at);
+                format!("preempted before {at}, {} goes on", self.task(*to))
+            }
             What::Wait { on, object } => format!("waits on {on} {object}"),
             What::File { file, path } => format!("{path} is file {file}"),
             What::Disk { op, file, offset, len, errno } => {

@@ -12,7 +12,7 @@ use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
 use crate::run::{Case, CaseError, Outcome, Property, Wishes, check_bugs, rates, verdict, wished};
 use crate::scenario::Scenario;
-use crate::specimen::{self, Body, KEYS, Model, Open, Specimen, Store};
+use crate::specimen::{self, Body, Family, KEYS, Model, Open, Specimen, Store};
 
 /// What is drawn before the first boot.
 struct Plan {
@@ -48,7 +48,7 @@ pub(super) fn run(scenario: Scenario, case: &Case, wishes: &Wishes) -> Result<Ou
         Body::Program(program) => (once(&mut machine, program), 0),
         Body::Store(open) => lives(&mut machine, &plan, open),
     };
-    let drawn = plan.words(&disk, machine.strategy().name());
+    let drawn = plan.words(specimen, &disk, machine.strategy().name());
     let mut outcome = Outcome::of(&mut machine, breach.into_iter().collect(), drawn, wishes);
     outcome.counters.commits_acked = acked;
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
@@ -100,16 +100,24 @@ impl Plan {
         }
     }
 
-    fn words(&self, disk: &DiskConfig, strategy: &str) -> Vec<(String, String)> {
-        [
-            ("fs", disk.fs.name()),
-            ("device", disk.device.name()),
-            ("strategy", strategy),
-            ("boots", &self.boots.to_string()),
-            ("puts", &self.puts.to_string()),
-        ]
-        .map(|(name, value)| (name.into(), value.into()))
-        .into()
+    fn words(
+        &self,
+        specimen: &Specimen,
+        disk: &DiskConfig,
+        strategy: &str,
+    ) -> Vec<(String, String)> {
+        let (boots, puts) = (self.boots.to_string(), self.puts.to_string());
+        let words: &[(&str, &str)] = match specimen.family {
+            Family::Concurrency => &[("strategy", strategy)],
+            Family::Storage => &[
+                ("fs", disk.fs.name()),
+                ("device", disk.device.name()),
+                ("strategy", strategy),
+                ("boots", &boots),
+                ("puts", &puts),
+            ],
+        };
+        words.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     }
 
     /// Where a boot may end: somewhere in the work that it is going to do.

@@ -15,9 +15,12 @@ pub(crate) fn breach_of(verdict: &Verdict) -> Breach {
         VerdictKind::Assertion => (Property::Assertion, "an assertion of the engine failed"),
         VerdictKind::Harness => (Property::Harness, "a rule of the testbed is broken"),
     };
-    let mut breach = Breach::new(property, sentence, normalise(&verdict.place))
-        .row("task", verdict.task.clone())
-        .row("found", verdict.message.clone());
+    // An assertion is named, to be told apart from any other wherever it stands.
+    let mut breach = match &*verdict.assertion {
+        "" => Breach::new(property, sentence, normalise(&verdict.place)),
+        assertion => Breach::new(property, assertion.to_string(), assertion),
+    };
+    breach = breach.row("task", verdict.task.clone()).row("found", verdict.message.clone());
     if !verdict.place.is_empty() {
         breach = breach.row("at", verdict.place.clone());
     }

@@ -33,6 +33,7 @@ impl<T: ?Sized> UnsafeCell<T> {
     /// Reads through the pointer that `f` is handed. It is valid while the cell is; reading through it
     /// is sound only while nobody writes.
     #[inline(always)]
+    #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         point();
         f(self.inner.get())
@@ -41,6 +42,7 @@ impl<T: ?Sized> UnsafeCell<T> {
     /// Writes through the pointer that `f` is handed. It is valid while the cell is; writing through it
     /// is sound only while nobody else reads or writes.
     #[inline(always)]
+    #[track_caller]
     pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         point();
         f(self.inner.get())
@@ -61,9 +63,10 @@ impl<T: ?Sized> fmt::Debug for UnsafeCell<T> {
 
 #[cfg(feature = "simulate")]
 #[inline(always)]
+#[track_caller]
 fn point() {
     if let Some(machine) = crate::hook::current() {
-        machine.point(crate::hook::Point::Cell);
+        machine.point(crate::hook::Point::Cell, std::panic::Location::caller());
     }
 }
 

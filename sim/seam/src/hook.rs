@@ -160,8 +160,8 @@ impl Drop for ObjectId {
 /// Unless a method says otherwise it may switch to other tasks before it returns, and it may unwind
 /// with [`PowerOff`] where it would wait for ever after the power has gone.
 pub trait Machine {
-    /// A scheduling point: another task may run here.
-    fn point(&self, point: Point);
+    /// A scheduling point: another task may run here. `place` is for the reader of a trace.
+    fn point(&self, point: Point, place: Place);
 
     /// Takes a lock, waiting for it. Is itself a scheduling point.
     fn lock(&self, object: &ObjectId, mode: LockMode, place: Place);

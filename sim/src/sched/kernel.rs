@@ -406,9 +406,9 @@ impl Kernel {
         resume_unwind(Box::new(PowerOff))
     }
 
-    /// A scheduling point.
+    /// A scheduling point, before the call of the seam that stands at `place`.
     #[inline]
-    pub(crate) fn point_at(&self, point: Point) {
+    pub(crate) fn point_at(&self, point: Point, place: Option<Place>) {
         let mut state = self.borrow();
         if state.phase != Phase::On {
             drop(state);
@@ -427,7 +427,7 @@ impl Kernel {
         if let Some(index) = state.choose_next(point, true) {
             let current = state.current;
             let next = std::mem::replace(&mut state.ready[index], current);
-            state.trace.preempt(next);
+            state.trace.preempt(next, place);
             self.switch_to(state, next);
         }
     }

@@ -59,6 +59,8 @@ pub struct Verdict {
     pub task: String,
     /// In a sentence.
     pub message: String,
+    /// The name of the assertion that failed, and how; empty where it was none.
+    pub assertion: String,
     /// Where in the source, as `file:line`; empty where there is no one place.
     pub place: String,
     /// What each living task waited for.

@@ -21,18 +21,18 @@ use crate::trace::What;
 
 impl Machine for Kernel {
     #[inline]
-    fn point(&self, point: Point) {
-        self.point_at(point);
+    fn point(&self, point: Point, place: Place) {
+        self.point_at(point, Some(place));
     }
 
     #[inline]
     fn lock(&self, object: &ObjectId, mode: LockMode, place: Place) {
-        self.point_at(Point::Lock);
+        self.point_at(Point::Lock, Some(place));
         self.take_lock(object, mode, place);
     }
 
     fn try_lock(&self, object: &ObjectId, mode: LockMode, place: Place) -> bool {
-        self.point_at(Point::Lock);
+        self.point_at(Point::Lock, Some(place));
         let mut state = self.borrow();
         let number = self.number(&mut state, object);
         let current = state.current;
@@ -66,7 +66,7 @@ impl Machine for Kernel {
         }
         let wake = if spurious {
             drop(state);
-            self.point_at(Point::Yield);
+            self.point_at(Point::Yield, None);
             Wake::Spurious
         } else if state.phase != Phase::On && deadline.is_some() {
             drop(state);
@@ -82,7 +82,7 @@ impl Machine for Kernel {
     }
 
     fn notify(&self, object: &ObjectId, count: usize) {
-        self.point_at(Point::Notify);
+        self.point_at(Point::Notify, None);
         let mut state = self.borrow();
         let Some(number) = state.objects.known(object.get()) else { return };
         for _ in 0..count {
@@ -109,9 +109,9 @@ impl Machine for Kernel {
         name: Option<&str>,
         stack_bytes: usize,
         body: Arc<dyn Body>,
-        _place: Place,
+        place: Place,
     ) -> io::Result<TaskId> {
-        self.point_at(Point::Thread);
+        self.point_at(Point::Thread, Some(place));
         {
             let mut state = self.borrow();
             let State { choices, faults, trace, phase, .. } = &mut *state;
@@ -128,7 +128,7 @@ impl Machine for Kernel {
     }
 
     fn join(&self, task: TaskId, place: Place) {
-        self.point_at(Point::Thread);
+        self.point_at(Point::Thread, Some(place));
         loop {
             let mut state = self.borrow();
             let Some(other) = state.tasks.get_mut(task as usize) else { return };
@@ -155,7 +155,7 @@ impl Machine for Kernel {
     }
 
     fn park(&self, deadline: Option<u64>, place: Place) -> Wake {
-        self.point_at(Point::Thread);
+        self.point_at(Point::Thread, Some(place));
         let mut state = self.borrow();
         if std::mem::take(&mut state.me().token) {
             return Wake::Notified;
@@ -172,7 +172,7 @@ impl Machine for Kernel {
     }
 
     fn unpark(&self, task: TaskId) {
-        self.point_at(Point::Thread);
+        self.point_at(Point::Thread, None);
         let mut state = self.borrow();
         let Some(parked) = state.tasks.get_mut(task as usize) else { return };
         parked.token = true;
@@ -342,7 +342,7 @@ impl Kernel {
         }
         if alone || ns == 0 {
             drop(state);
-            return self.point_at(Point::Yield);
+            return self.point_at(Point::Yield, None);
         }
         self.wait_in(state, Wait::Sleep, place, Some(until_ns));
         // The turn came back by a timer, which is a step as well.
@@ -399,6 +399,11 @@ impl Kernel {
             };
             let place = format!("{}:{}", site.file, site.line);
             state.convict(VerdictKind::Assertion, message, place);
+            if let Some(verdict) = state.verdict.as_mut().filter(|it| it.assertion.is_empty()) {
+                let is_reached = site.kind == SiteKind::Unreachable;
+                let how = if is_reached { "is reached" } else { "does not hold" };
+                verdict.assertion = format!("{}: {how}", site.name);
+            }
             self.die(&mut state, Death::Exit);
             state.me().foreign == 0
         };

@@ -399,7 +399,8 @@ impl State {
             let task = Named(self.current, &self.tasks[self.current as usize]).to_string();
             let details = self.waits();
             let step = self.trace.step;
-            self.verdict = Some(Verdict { kind, task, message, place, details, step });
+            let assertion = String::new();
+            self.verdict = Some(Verdict { kind, task, message, assertion, place, details, step });
         }
     }
 

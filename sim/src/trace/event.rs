@@ -121,6 +121,10 @@ pub enum What {
     Preempt {
         /// Who runs now.
         to: u32,
+        /// Before which call of the seam, as `file:line`; empty where that is not known. No part of the
+        /// digest, which does not depend on the layout of a source file.
+        #[serde(skip_serializing_if = "str::is_empty", default)]
+        at: Cow<'static, str>,
     },
     /// This task cannot go on; another one runs.
     Wait {
@@ -189,7 +193,7 @@ impl What {
     pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {
         let mut head = |code, a, b| fold_head(digest, when, who, code, a, b);
         match self {
-            What::Preempt { to } => head(5, u64::from(*to), 0),
+            What::Preempt { to, .. } => head(5, u64::from(*to), 0),
             What::Boot { number } => head(1, u64::from(*number), 0),
             What::Down { how } => fold_text(digest, when, who ^ 2 << 56, how),
             What::Spawn { child, name } => fold_spawn(digest, when, who, *child, name),

@@ -14,6 +14,8 @@ mod digest;
 mod event;
 mod json;
 
+use falconry_seam::hook::Place;
+
 pub use digest::Digest;
 pub use event::{DiskOp, Event, EventId, TaskExit, What};
 pub use json::{read_json_lines, write_json_lines};
@@ -57,14 +59,15 @@ impl Trace {
 
     /// As [`Trace::event`] with [`What::Preempt`]: the one event that comes at every step.
     #[inline]
-    pub(crate) fn preempt(&mut self, to: u32) {
+    pub(crate) fn preempt(&mut self, to: u32, place: Option<Place>) {
         // The lowest bit says that the lane is in use.
         let turn = self.time_ns ^ self.step.rotate_left(24) ^ u64::from(to) << 48;
         self.preempted =
             ((self.preempted ^ turn).wrapping_mul(0x9E37_79B9_7F4A_7C15)).rotate_left(29) | 1;
         self.count += 1;
         if self.kept.is_some() {
-            self.keep(EventId(self.count - 1), None, What::Preempt { to });
+            let at = place.map_or(String::new(), |at| format!("{}:{}", at.file(), at.line()));
+            self.keep(EventId(self.count - 1), None, What::Preempt { to, at: at.into() });
         }
     }
 

@@ -108,7 +108,7 @@ impl Machine for FakeMachine {
         }
     }
 
-    fn point(&self, _: Point) {
+    fn point(&self, _: Point, _: Place) {
         unreachable!("a point");
     }
     fn lock(&self, _: &ObjectId, _: LockMode, _: Place) {

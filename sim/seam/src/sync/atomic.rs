@@ -18,21 +18,24 @@ pub use simulated::*;
 #[cfg(feature = "simulate")]
 mod simulated {
     use std::fmt;
+    use std::panic::Location;
     use std::sync::atomic::{self, Ordering};
 
     use crate::hook::{self, Machine, Point};
 
     #[inline]
+    #[track_caller]
     fn point() -> Option<&'static dyn Machine> {
         let machine = hook::current();
         if let Some(machine) = machine {
-            machine.point(Point::Atomic);
+            machine.point(Point::Atomic, Location::caller());
         }
         machine
     }
 
     /// Orders the memory accesses around it, as [`std::sync::atomic::fence`] does.
     #[inline]
+    #[track_caller]
     pub fn fence(order: Ordering) {
         point();
         atomic::fence(order);
@@ -43,6 +46,7 @@ mod simulated {
         ($type:ty: $($method:ident $doc:literal),+ $(,)?) => { $(
             #[doc = concat!($doc, " Returns the previous value.")]
             #[inline]
+            #[track_caller]
             pub fn $method(&self, value: $type, order: Ordering) -> $type {
                 point();
                 self.inner.$method(value, order)
@@ -79,6 +83,7 @@ mod simulated {
 
             /// Reads the value.
             #[inline]
+            #[track_caller]
             pub fn load(&self, order: Ordering) -> $type {
                 point();
                 self.inner.load(order)
@@ -86,6 +91,7 @@ mod simulated {
 
             /// Writes the value.
             #[inline]
+            #[track_caller]
             pub fn store(&self, value: $type, order: Ordering) {
                 point();
                 self.inner.store(value, order)
@@ -93,6 +99,7 @@ mod simulated {
 
             /// Writes the value and returns the previous one.
             #[inline]
+            #[track_caller]
             pub fn swap(&self, value: $type, order: Ordering) -> $type {
                 point();
                 self.inner.swap(value, order)
@@ -100,6 +107,7 @@ mod simulated {
 
             /// Writes `new` if the value is `current`. Returns the previous value either way.
             #[inline]
+            #[track_caller]
             pub fn compare_exchange(
                 &self,
                 current: $type,
@@ -113,6 +121,7 @@ mod simulated {
 
             /// As `compare_exchange`, but may fail although the value is `current`.
             #[inline]
+            #[track_caller]
             pub fn compare_exchange_weak(
                 &self,
                 current: $type,
@@ -207,6 +216,7 @@ mod simulated {
 
         /// Inverts the value. Returns the previous one.
         #[inline]
+        #[track_caller]
         pub fn fetch_not(&self, order: Ordering) -> bool {
             point();
             self.inner.fetch_not(order)

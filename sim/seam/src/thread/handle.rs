@@ -148,9 +148,10 @@ pub fn sleep(duration: Duration) {
 
 /// Offers the processor to other threads.
 #[inline]
+#[track_caller]
 pub fn yield_now() {
     match hook::current() {
-        Some(machine) => machine.point(Point::Yield),
+        Some(machine) => machine.point(Point::Yield, std::panic::Location::caller()),
         None => thread::yield_now(),
     }
 }

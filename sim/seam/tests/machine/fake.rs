@@ -95,7 +95,7 @@ impl Fake {
 }
 
 impl Machine for Fake {
-    fn point(&self, point: Point) {
+    fn point(&self, point: Point, _: Place) {
         self.note(format_args!("point {point:?}"));
     }
 
