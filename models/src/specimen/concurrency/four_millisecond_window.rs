@@ -21,7 +21,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
 
 const WINDOW_MS: u128 = 4;
 const WINDOWS: u128 = 32;
-const STAMPS: u32 = 3;
+const STAMPS: u32 = 6;
 
 /// A cycle, and the window in it.
 type Stamp = (u128, u128);

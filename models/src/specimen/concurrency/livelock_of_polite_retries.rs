@@ -1,6 +1,8 @@
 //! Two tasks announce that they want a room; each that sees the other's announcement takes its own
 //! back and tries again. In step they do so for ever.
 
+use std::time::Duration;
+
 use falconry_seam::sync::Mutex;
 use falconry_seam::{planted, thread};
 
@@ -16,27 +18,36 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     body: Body::Program(program),
 };
 
+/// How long each is patient, and how long an announcement stands before its effect is looked at.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Whether each of the two wants the room.
 type Wants = [Mutex<bool>; 2];
 
 fn enter(wants: &Wants, me: usize) {
     let other = 1 - me;
-    *lock(&wants[me]) = true;
+    announce(wants, me);
     while *lock(&wants[other]) {
         if planted!("livelock_of_polite_retries") {
-            *lock(&wants[me]) = false;
-            thread::yield_now();
-            *lock(&wants[me]) = true;
+            thread::sleep(PAUSE);
+            leave(wants, me);
+            thread::sleep(PAUSE);
+            announce(wants, me);
         } else if me == 0 {
-            thread::yield_now();
+            thread::sleep(PAUSE);
         } else {
-            *lock(&wants[me]) = false;
+            leave(wants, me);
             while *lock(&wants[other]) {
-                thread::yield_now();
+                thread::sleep(PAUSE);
             }
-            *lock(&wants[me]) = true;
+            announce(wants, me);
         }
     }
+}
+
+fn announce(wants: &Wants, me: usize) {
+    *lock(&wants[me]) = true;
+    thread::sleep(PAUSE);
 }
 
 fn leave(wants: &Wants, me: usize) {
