@@ -22,8 +22,8 @@ pub(super) static SPECIMEN: Specimen = Specimen {
 const TIMEOUT: Duration = Duration::from_millis(25);
 const BETWEEN_NEWS: Duration = Duration::from_millis(10);
 const NEWS: u32 = 6;
-/// The news that come within the time-out, and one more at the same time as its end.
-const NEWS_MAX: u32 = 3;
+/// What comes within the time-out, and what a machine that slept over its end finds due with it.
+const NEWS_MAX: u32 = 4;
 
 #[derive(Default)]
 struct Board {
@@ -42,18 +42,18 @@ impl Board {
         let mut news = lock(&self.news);
         let deadline = Instant::now() + TIMEOUT;
         let before = *news;
-        loop {
-            let left = match deadline.saturating_duration_since(Instant::now()) {
-                _ if planted!("deadline_restarted") => TIMEOUT,
-                left => left,
-            };
+        let mut left = TIMEOUT;
+        while !left.is_zero() {
             let result;
             (news, result) =
                 self.changed.wait_timeout(news, left).unwrap_or_else(PoisonError::into_inner);
-            if result.timed_out() {
-                return *news - before;
-            }
+            left = if planted!("deadline_restarted") && !result.timed_out() {
+                TIMEOUT
+            } else {
+                deadline.saturating_duration_since(Instant::now())
+            };
         }
+        *news - before
     }
 }
 
