@@ -13,6 +13,7 @@ mod no_sync;
 mod page_freed_twice;
 mod record;
 mod recovery_is_not_idempotent;
+mod recovery_trusts_page_cache;
 mod rename_before_data;
 mod rename_without_dir_sync;
 mod short_write_taken_for_whole;
@@ -36,6 +37,7 @@ pub(super) static ALL: &[&Specimen] = &[
     &no_sync::SPECIMEN,
     &page_freed_twice::SPECIMEN,
     &recovery_is_not_idempotent::SPECIMEN,
+    &recovery_trusts_page_cache::SPECIMEN,
     &rename_before_data::SPECIMEN,
     &rename_without_dir_sync::SPECIMEN,
     &short_write_taken_for_whole::SPECIMEN,
