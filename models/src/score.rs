@@ -14,7 +14,7 @@ use crate::run::{Case, CaseError, Outcome, Wishes, properties, run_case};
 use crate::specimen::{self, Specimen};
 
 /// Starting seeds are so far apart.
-const APART: u64 = 1 << 32;
+pub const APART: u64 = 1 << 32;
 
 /// What a first find took.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,14 +42,14 @@ fn run(specimen: &Specimen, seed: u64, planted: bool) -> Result<Outcome, CaseErr
     run_case(&case_of(specimen, seed, planted), &Wishes::default())
 }
 
-/// Runs seeds from start `start` on until the bug is found; `None` when `stop` said so first.
+/// Runs seeds from `first` on until the bug is found; `None` when `stop` said so first.
 ///
 /// # Errors
 ///
 /// When the specimen cannot be run.
 pub fn first_find(
     specimen: &Specimen,
-    start: u64,
+    first: u64,
     limit: Duration,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Effort>, CaseError> {
@@ -59,7 +59,7 @@ pub fn first_find(
         if stop() {
             return Ok(None);
         }
-        let outcome = run(specimen, start * APART + effort.seeds, true)?;
+        let outcome = run(specimen, first + effort.seeds, true)?;
         effort.seeds += 1;
         effort.steps += outcome.counters.steps;
         effort.found = !outcome.findings.is_empty();

@@ -14,6 +14,33 @@ use falconry_sim::{End, Ending, Machine, MachineConfig, StrategyKind, VerdictKin
 
 const PPM: u32 = 1_000_000;
 
+/// Two tasks that wait actively once passed the turn to each other for ever, under the strategy of
+/// replays, which keeps the running task running.
+#[test]
+fn who_waits_actively_lets_everybody_run() {
+    let kinds = [StrategyKind::Replay, StrategyKind::RoundRobin];
+    for (kind, spins) in kinds.into_iter().flat_map(|kind| [1, 2, 3].map(|spins| (kind, spins))) {
+        let config =
+            MachineConfig { strategy: Some(kind), steps_max: 10_000, ..MachineConfig::default() };
+        let mut machine = Machine::new(config, Choices::from_seed(1));
+        let boot = machine.boot(Ending::Never, |_| {
+            let (is_set, lock) = (AtomicBool::new(false), Mutex::new(0));
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        while !is_set.load(Ordering::SeqCst) {
+                            (0..spins).for_each(|_| *lock.lock().unwrap() += 1);
+                            thread::yield_now();
+                        }
+                    });
+                }
+                scope.spawn(|| is_set.store(true, Ordering::SeqCst));
+            });
+        });
+        assert!(matches!(boot.end, End::Returned(())), "{kind:?}, {spins}: {:?}", boot.end);
+    }
+}
+
 #[test]
 fn a_mutex_excludes() {
     Sim::new("a_mutex_excludes").seeds(0..300).run(|machine| {

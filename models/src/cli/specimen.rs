@@ -11,7 +11,7 @@ use super::swarm::default_jobs;
 use super::typed::{SpecimenFlags, SpecimenVerb};
 use super::values::nearest;
 use crate::cli::choice::unusable;
-use crate::score::{Effort, case_of, false_alarm, first_find, in_parallel, quantile};
+use crate::score::{APART, Effort, case_of, false_alarm, first_find, in_parallel, quantile};
 use crate::specimen::{self, Specimen};
 use crate::swarm;
 
@@ -102,8 +102,8 @@ fn score(
     let begun = std::time::Instant::now();
     let pieces = specimens.len() * starts as usize;
     let finds = in_parallel(jobs(session, which), pieces, |piece| {
-        let start = piece as u64 % starts;
-        first_find(specimens[piece / starts as usize], start, limit, &swarm::is_interrupted)
+        let first = piece as u64 % starts * APART;
+        first_find(specimens[piece / starts as usize], first, limit, &swarm::is_interrupted)
     })
     .map_err(unusable)?;
     let mut lines = Vec::new();

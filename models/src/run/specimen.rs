@@ -6,13 +6,16 @@ use falconry_sim::choice::Choices;
 use falconry_sim::disk::DiskConfig;
 use falconry_sim::fault::{FAULT_COUNT, Fault, FaultSet, When};
 use falconry_sim::io::with_env;
-use falconry_sim::{Ctx, End, Ending, Machine, MachineConfig, PowerDraw};
+use falconry_sim::{At, Ctx, End, Ending, Machine, MachineConfig};
 
 use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
 use crate::run::{Case, CaseError, Outcome, Property, Wishes, check_bugs, rates, verdict, wished};
 use crate::scenario::Scenario;
 use crate::specimen::{self, Body, Family, KEYS, Model, Open, Specimen, Store};
+
+/// How many of a million ends of a boot leave the power on.
+const PROCESS_CRASH_PPM: u32 = 300_000;
 
 /// What is drawn before the first boot.
 struct Plan {
@@ -120,15 +123,27 @@ impl Plan {
         words.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     }
 
-    /// Where a boot may end: somewhere in the work that it is going to do.
-    fn power(&self) -> PowerDraw {
-        PowerDraw {
-            disk_ops_max: 8 + self.puts * 6,
-            syncs_max: 2 + self.puts * 2,
-            steps_max: 64 + self.puts * 16,
-            recovery_ppm: 200_000,
-            process_crash_ppm: 300_000,
-            off: self.off,
+    /// How and where the next boot ends: at a call of the disk, in a sync, or at any step, of the
+    /// recovery as well as of the work. A store this small writes little in each sync, so its ends are
+    /// drawn more evenly than an engine's.
+    fn ending(&self, choices: &mut Choices) -> Ending {
+        let death = match choices.chance("specimen/process_crash", PROCESS_CRASH_PPM) {
+            true => Fault::ProcessCrash,
+            false => Fault::PowerLoss,
+        };
+        let at = match choices.choose("specimen/end", 4) {
+            0 => At::DiskOp(choices.log_uniform("specimen/op", 1, 12 + self.puts * 6)),
+            1 => At::DiskOp(choices.range("specimen/op", 1, 12 + self.puts * 6)),
+            2 => At::InSync {
+                sync: choices.range("specimen/sync", 0, 2 + self.puts * 2),
+                writes: choices.log_uniform("specimen/writes", 0, 3),
+            },
+            _ => At::Step(choices.range("specimen/step", 1, 16 + self.puts * 8)),
+        };
+        match death {
+            end if self.off.contains(end) => Ending::Never,
+            Fault::ProcessCrash => Ending::ProcessCrash(at),
+            _ => Ending::PowerLoss(at),
         }
     }
 }
@@ -150,7 +165,7 @@ fn lives(machine: &mut Machine, plan: &Plan, open: Open) -> (Option<Verdict>, u6
     for boot in 1..=plan.boots {
         let is_last = boot == plan.boots;
         machine.faults().hold_back(is_last);
-        let ending = if is_last { Ending::Never } else { Ending::Drawn(plan.power()) };
+        let ending = if is_last { Ending::Never } else { plan.ending(machine.choices()) };
         let booted = machine.boot(ending, |ctx| life(ctx, &model, plan, open));
         let step = machine.counters().steps;
         let verdict = match booted.end {

@@ -1,5 +1,7 @@
 //! A verdict of the machine as a finding.
 
+use std::collections::BTreeSet;
+
 use falconry_sim::{Verdict, VerdictKind};
 
 use crate::oracle::Breach;
@@ -17,6 +19,9 @@ pub(crate) fn breach_of(verdict: &Verdict) -> Breach {
     };
     // An assertion is named, to be told apart from any other wherever it stands.
     let mut breach = match &*verdict.assertion {
+        "" if verdict.kind == VerdictKind::Deadlock => {
+            Breach::new(property, sentence, places_of(&verdict.details))
+        }
         "" => Breach::new(property, sentence, normalise(&verdict.place)),
         assertion => Breach::new(property, assertion.to_string(), assertion),
     };
@@ -28,6 +33,13 @@ pub(crate) fn breach_of(verdict: &Verdict) -> Breach {
         breach = breach.row(task, wait.clone());
     }
     breach
+}
+
+/// Where the tasks of a deadlock wait, each source file once.
+fn places_of(waits: &[(String, String)]) -> String {
+    let places = waits.iter().filter_map(|(_, wait)| wait.rsplit_once(", at "));
+    let files: BTreeSet<String> = places.map(|(_, place)| normalise(place)).collect();
+    files.into_iter().collect::<Vec<_>>().join(" + ")
 }
 
 /// A place in the source without its line, and without the folders of one machine.
@@ -42,6 +54,19 @@ fn normalise(place: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadlock_is_known_by_where_its_tasks_wait() {
+        let wait = |text: &str| ("task 1".to_string(), text.to_string());
+        let waits = [
+            wait("waits for a lock #2, held by task 2 since src/b.rs:4, at a/src/b.rs:9"),
+            wait("waits for a lock #1, at a/src/b.rs:7"),
+            wait("waits for task 1, at a/src/a.rs:7"),
+            wait("can run"),
+        ];
+        assert_eq!(places_of(&waits), "a/src/a.rs + a/src/b.rs");
+        assert_eq!(places_of(&[]), "");
+    }
 
     #[test]
     fn a_place_loses_its_line_and_its_folders() {

@@ -1,4 +1,13 @@
+//! What every specimen has.
+
 use super::*;
+
+/// Nobody takes one away unnoticed.
+#[test]
+fn there_are_as_many_as_there_should_be() {
+    let of = |family| all().iter().filter(|specimen| specimen.family == family).count();
+    assert_eq!((of(Family::Storage), of(Family::Concurrency)), (19, 27));
+}
 
 #[test]
 fn each_has_a_name_a_source_and_a_scenario_of_its_own() {

@@ -163,9 +163,10 @@ impl Strategy {
     #[inline]
     pub(super) fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         match self {
-            Strategy::Stay => {
-                usize::from(turn.can_stay && turn.gives_way() && !turn.ready.is_empty())
-            }
+            // Whoever gives way is followed in order: were it always the first of those that are ready,
+            // two that wait actively could pass the turn to each other for ever.
+            Strategy::Stay if turn.can_stay && turn.gives_way() => next_in_order(turn),
+            Strategy::Stay => 0,
             Strategy::Random(random) => random.next(turn, draws),
             Strategy::RoundRobin => next_in_order(turn),
             Strategy::Quantum(quantum) => quantum.next(turn),
