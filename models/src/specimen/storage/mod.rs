@@ -9,7 +9,7 @@ mod goes_on_after_failed_sync;
 mod lock_file_left;
 mod log_tail_of_an_earlier_life;
 mod misdirected_io_unnoticed;
-mod no_sync;
+mod no_sync_before_ack;
 mod page_freed_twice;
 mod record;
 mod recovery_is_not_idempotent;
@@ -34,7 +34,7 @@ pub(super) static ALL: &[&Specimen] = &[
     &lock_file_left::SPECIMEN,
     &log_tail_of_an_earlier_life::SPECIMEN,
     &misdirected_io_unnoticed::SPECIMEN,
-    &no_sync::SPECIMEN,
+    &no_sync_before_ack::SPECIMEN,
     &page_freed_twice::SPECIMEN,
     &recovery_is_not_idempotent::SPECIMEN,
     &recovery_trusts_page_cache::SPECIMEN,
