@@ -31,29 +31,8 @@ fn write(room: &Room, name: &str, text: impl AsRef<[u8]>) {
 }
 
 #[test]
-fn names_that_do_not_exist() {
+fn specimens_that_do_not_exist_or_cannot_do_that() {
     let rows: &[Row] = &[
-        (
-            "run --engine orcale 1",
-            2,
-            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
-        ),
-        (
-            "swarm --engine orcale",
-            2,
-            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
-        ),
-        (
-            "swarm --scenario kv/bnak",
-            2,
-            "error: there is no scenario 'kv/bnak'; `scenario list` shows all; did you mean \
-             'kv/bank'?\n",
-        ),
-        (
-            "scenario show kv/vault",
-            2,
-            "error: there is no scenario 'kv/vault'; `scenario list` shows all\n",
-        ),
         (
             "specimen score lost_updte",
             2,
@@ -76,6 +55,34 @@ fn names_that_do_not_exist() {
             2,
             "error: scenario 'specimen/lost_update' is not meant for engine 'redb'; `scenario list` shows \
              what is\n",
+        ),
+    ];
+    hold(&Room::new("specimens"), rows);
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    let rows: &[Row] = &[
+        (
+            "run --engine orcale 1",
+            2,
+            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
+        ),
+        (
+            "swarm --engine orcale",
+            2,
+            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
+        ),
+        (
+            "swarm --scenario kv/bnak",
+            2,
+            "error: there is no scenario 'kv/bnak'; `scenario list` shows all; did you mean \
+             'kv/bank'?\n",
+        ),
+        (
+            "scenario show kv/vault",
+            2,
+            "error: there is no scenario 'kv/vault'; `scenario list` shows all\n",
         ),
         (
             "swarm --scenario my.toml",

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use falconry_seam::disk::{Disk, File};
+use falconry_seam::disk::File;
 use falconry_seam::planted;
 
 use super::record::{SECTOR, newest, open_durable, sealed, shown};
