@@ -1,6 +1,6 @@
 //! The report as text.
 
-use falconry_sim::trace::Event;
+use falconry_sim::trace::{Event, What};
 
 use super::bytes;
 use super::events::{Told, is_fault, tell};
@@ -18,7 +18,7 @@ const PATH_MAX: usize = 24;
 const PATH_HEAD: usize = 6;
 
 /// Events before the end that are shown when nothing names the path.
-const TAIL: usize = 8;
+const TAIL: usize = 16;
 
 /// How far the verdict can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,8 @@ impl Report<'_> {
                 label = "";
             }
         }
-        if !self.finding.place.is_empty() {
+        // An assertion is its own place.
+        if !self.finding.place.is_empty() && self.finding.place != self.finding.sentence {
             lines.push(row("place", &self.finding.place));
         }
         let Case { engine, scenario, .. } = self.case;
@@ -145,9 +146,15 @@ impl Report<'_> {
         let last_step = if self.finding.step > 0 { self.finding.step } else { u64::MAX };
         let told = &told[..told.partition_point(|told| told.event.step <= last_step)];
         let Some(first) = told.iter().position(names_one) else {
+            // What tasks do when they are ended after the verdict is none of the story.
+            let ends = |told: &&Told<'_>| {
+                told.event.step == last_step
+                    && matches!(told.event.what, What::Exit { .. } | What::Site { .. })
+            };
+            let told: Vec<&Told<'_>> = told.iter().filter(|told| !ends(told)).collect();
             let (before, tail) = told.split_at(told.len().saturating_sub(TAIL));
             let of_machine = before.iter().filter(|told| is_fault(told.event));
-            return (of_machine.chain(tail).collect(), "the run".into());
+            return (of_machine.chain(tail).copied().collect(), "the run".into());
         };
         let bears_on_it = |told: &&Told<'_>| names_one(told) || is_fault(told.event);
         let (last, before) = told[first..].split_last().expect("the first is among them");
