@@ -439,9 +439,9 @@ fn silence(all: &Summary) -> String {
              at 95 %\n"
         );
     }
-    if !all.never_delivered.is_empty() {
-        let names: Vec<&str> = all.never_delivered.iter().copied().collect();
-        text += &format!("claimed and never delivered: {}\n", names.join(", "));
+    for (engine, faults) in &all.never_delivered {
+        let names: Vec<&str> = faults.iter().copied().collect();
+        text += &format!("claimed by {engine} and never delivered to it: {}\n", names.join(", "));
     }
     if !all.never_reached.is_empty() {
         text += &format!("never reached: {}\n", all.never_reached.join(", "));

@@ -59,8 +59,8 @@ pub struct Summary {
     pub seeds_per_s: f64,
     /// How often each fault was delivered.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Faults that an engine claims to survive and that were never delivered to it.
-    pub never_delivered: BTreeSet<&'static str>,
+    /// By engine, the faults that it claims to survive and that were never delivered to it.
+    pub never_delivered: BTreeMap<String, BTreeSet<&'static str>>,
     /// Marks that were never reached.
     pub never_reached: Vec<String>,
     /// In how many percent of runs a bug may show at most to have been missed, at 95 %; absent when
@@ -106,7 +106,7 @@ pub fn summaries(rows: &[Row<'_>], canary: Canary, jobs: usize, wall: Duration) 
         }
         total.expected = rows.iter().map(|row| row.tally.findings(true)).sum();
         total.missed_below_percent = missed_below(total.run, total.findings + total.expected);
-        total.never_delivered = engines_without(&all);
+        total.never_delivered = never_delivered_at_all(&all);
         total.digest = digest.to_string();
         all.push(total);
     }
@@ -162,26 +162,30 @@ fn missed_below(runs: u64, findings: u64) -> Option<f64> {
 }
 
 /// What its engine claims to survive and never met. The machine's self-check claims nothing.
-fn never_delivered(row: &Row<'_>) -> BTreeSet<&'static str> {
+fn never_delivered(row: &Row<'_>) -> BTreeMap<String, BTreeSet<&'static str>> {
     let claims = engine::find(&row.case.engine).map_or(FaultSet::NONE, |engine| engine.claims());
     let counts = &row.tally.counters.faults;
-    claims.iter().filter(|fault| counts[*fault as usize] == 0).map(Fault::name).collect()
+    let missed = claims.iter().filter(|fault| counts[*fault as usize] == 0).map(Fault::name);
+    let missed: BTreeSet<&'static str> = missed.collect();
+    let row = (row.case.engine.clone(), missed);
+    [row].into_iter().filter(|(_, missed)| !missed.is_empty()).collect()
 }
 
-/// Faults that an engine met in none of its scenarios, although it claims them.
-fn engines_without(parts: &[Summary]) -> BTreeSet<&'static str> {
-    let mut met: BTreeMap<(&str, &'static str), bool> = BTreeMap::new();
+/// What an engine met in none of its scenarios, although it claims it.
+fn never_delivered_at_all(parts: &[Summary]) -> BTreeMap<String, BTreeSet<&'static str>> {
+    let mut missed: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
     for part in parts {
-        for name in &part.never_delivered {
-            met.entry((&part.engine, name)).or_default();
+        for (engine, faults) in &part.never_delivered {
+            missed.entry(engine.clone()).or_default().extend(faults);
         }
     }
     for part in parts {
-        for (name, _) in part.faults.iter().filter(|(_, count)| **count > 0) {
-            met.entry((&part.engine, name)).and_modify(|met| *met = true);
+        if let Some(faults) = missed.get_mut(&part.engine) {
+            faults.retain(|fault| part.faults.get(fault).is_none_or(|count| *count == 0));
         }
     }
-    met.into_iter().filter(|(_, met)| !met).map(|((_, name), _)| name).collect()
+    missed.retain(|_, faults| !faults.is_empty());
+    missed
 }
 
 /// The tallies together, and their digests folded in the order of the rows.
@@ -252,6 +256,27 @@ fn findings(summary: &Summary) -> String {
 mod tests {
     use super::*;
     use crate::run::properties::plain;
+
+    /// What one scenario delivers is not missed in another of the same engine, but in another engine's.
+    #[test]
+    fn what_was_never_delivered_is_told_by_engine() {
+        let tally = |delivered: &[Fault]| {
+            let mut tally = Tally::default();
+            delivered.iter().for_each(|fault| tally.counters.faults[*fault as usize] = 1);
+            tally
+        };
+        let cases = [("redb", "kv/bank"), ("redb", "kv/range"), ("sqlite", "kv/bank")];
+        let cases = cases.map(|(engine, scenario)| plain(engine, scenario, 0));
+        let tallies = [tally(&[Fault::TornWrite]), tally(&[Fault::LostWrite]), tally(&[])];
+        let rows: Vec<Row<'_>> = (cases.iter().zip(&tallies))
+            .map(|(case, tally)| Row { case, planned: 1, tally })
+            .collect();
+        let all = summaries(&rows, Canary::NotConvicted, 1, Duration::ZERO).pop().unwrap();
+        let misses = |engine: &str, fault: &str| all.never_delivered[engine].contains(fault);
+        assert!(!misses("redb", "torn_write") && !misses("redb", "lost_write"));
+        assert!(misses("sqlite", "torn_write") && misses("redb", "all_but_one"));
+        assert!(!all.never_delivered.contains_key("machine"));
+    }
 
     #[test]
     fn what_was_found_is_told_apart() {
