@@ -14,6 +14,35 @@ use falconry_sim::{End, Ending, Machine, MachineConfig, StrategyKind, VerdictKin
 
 const PPM: u32 = 1_000_000;
 
+/// An assertion that fails while tasks are ended once gave its name to the verdict that ended them.
+#[test]
+fn the_first_verdict_stands() {
+    struct Checked;
+    impl Drop for Checked {
+        fn drop(&mut self) {
+            falconry_seam::always!(false, "threads: dropped in time");
+        }
+    }
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+    let boot = machine.boot(Ending::Never, |_| {
+        let is_there = Arc::new(AtomicBool::new(false));
+        let told = is_there.clone();
+        thread::spawn(move || {
+            let _checked = Checked;
+            told.store(true, Ordering::SeqCst);
+            loop {
+                thread::park();
+            }
+        });
+        while !is_there.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        panic!("first");
+    });
+    let End::Verdict(verdict) = boot.end else { panic!("{:?}", boot.end) };
+    assert_eq!((verdict.kind, &*verdict.assertion), (VerdictKind::Panic, ""));
+}
+
 /// Two tasks that wait actively once passed the turn to each other for ever, under the strategy of
 /// replays, which keeps the running task running.
 #[test]

@@ -4,7 +4,7 @@ use super::choice::Choice;
 use super::exit::{Exit, Stop};
 use super::output::grouped;
 use super::session::Session;
-use super::swarm::{default_jobs, describe};
+use super::swarm::describe;
 use super::typed;
 use super::values::Partition;
 use crate::report::{Report, Trust};
@@ -22,8 +22,7 @@ pub fn check(session: &Session, typed: &typed::Check) -> Result<Exit, Stop> {
         session.output.complain(&format!("no seed of {} is in slice {partition}", typed.seeds));
         return Ok(Exit::NoSeed);
     }
-    let jobs =
-        typed.jobs.or(session.config.jobs.map(Into::into)).map_or(default_jobs(), usize::from);
+    let jobs = session.jobs(typed.jobs);
     session.output.status("Checking", &describe(&parts, &session.revision, "each seed twice"));
     swarm::install_interrupts();
     let goal = Goal {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::config::Config;
 use super::exit::Stop;
 use super::typed::CaseFlags;
-use super::values::nearest;
+use super::values::did_you_mean;
 use crate::run::properties::plain;
 use crate::run::{Case, CaseError, check_case};
 use crate::{engine, scenario};
@@ -123,9 +123,7 @@ impl Choice {
         match scenario::find(word) {
             Ok(_) => Ok(vec![word.clone()]),
             Err(error @ CaseError::UnknownScenario { .. }) => {
-                let guess = nearest(word, names());
-                let guess =
-                    guess.map_or(String::new(), |guess| format!("; did you mean '{guess}'?"));
+                let guess = did_you_mean(word, names());
                 Err(Stop::Usage(format!("{error}{guess}")))
             }
             Err(error) => Err(unusable(error)),

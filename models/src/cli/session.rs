@@ -52,6 +52,12 @@ impl Session {
         Ok(Session { output, config, caller, revision: revision() })
     }
 
+    /// How many at once: as typed or configured, else one a core.
+    pub fn jobs(&self, typed: Option<u16>) -> usize {
+        let one_a_core = || std::thread::available_parallelism().map_or(1, usize::from);
+        typed.or(self.config.jobs.map(Into::into)).map_or_else(one_a_core, usize::from)
+    }
+
     /// Where the results file is.
     pub fn store_path(&self, flags: &StoreFlags) -> PathBuf {
         let chosen = flags.store.clone().or_else(|| self.config.store.clone());

@@ -7,9 +7,8 @@ use super::exit::{Exit, Stop};
 use super::output::grouped;
 use super::session::Session;
 use super::show::plain_table;
-use super::swarm::default_jobs;
 use super::typed::{SpecimenFlags, SpecimenVerb};
-use super::values::nearest;
+use super::values::did_you_mean;
 use crate::cli::choice::unusable;
 use crate::score::{APART, Effort, case_of, false_alarm, first_find, in_parallel, quantile};
 use crate::specimen::{self, Specimen};
@@ -53,16 +52,11 @@ fn chosen(which: &SpecimenFlags) -> Result<Vec<&'static Specimen>, Stop> {
     }
     let find = |name: &String| {
         all.iter().copied().find(|specimen| specimen.name == name).ok_or_else(|| {
-            let guess = nearest(name, all.iter().map(|specimen| specimen.name));
-            let guess = guess.map_or(String::new(), |guess| format!("; did you mean '{guess}'?"));
+            let guess = did_you_mean(name, all.iter().map(|specimen| specimen.name));
             Stop::Usage(format!("there is no specimen '{name}'; `specimen list` shows all{guess}"))
         })
     };
     which.names.iter().map(find).collect()
-}
-
-fn jobs(session: &Session, which: &SpecimenFlags) -> usize {
-    which.jobs.or(session.config.jobs.map(Into::into)).map_or(default_jobs(), usize::from)
 }
 
 /// What the finds of one specimen came to.
@@ -101,7 +95,7 @@ fn score(
     swarm::install_interrupts();
     let begun = std::time::Instant::now();
     let pieces = specimens.len() * starts as usize;
-    let finds = in_parallel(jobs(session, which), pieces, |piece| {
+    let finds = in_parallel(session.jobs(which.jobs), pieces, |piece| {
         let first = piece as u64 % starts * APART;
         first_find(specimens[piece / starts as usize], first, limit, &swarm::is_interrupted)
     })
@@ -201,7 +195,7 @@ fn twins(session: &Session, runs: u64, which: &SpecimenFlags) -> Result<Exit, St
     let specimens = chosen(which)?;
     swarm::install_interrupts();
     let each = runs.div_ceil(specimens.len() as u64);
-    let results = in_parallel(jobs(session, which), specimens.len(), |index| {
+    let results = in_parallel(session.jobs(which.jobs), specimens.len(), |index| {
         false_alarm(specimens[index], each, &swarm::is_interrupted)
     })
     .map_err(unusable)?;

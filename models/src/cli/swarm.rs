@@ -110,7 +110,7 @@ impl Plan {
         let goal = Goal {
             seeds,
             mode: Mode::Swarm,
-            jobs: typed.jobs.or(config.jobs.map(Into::into)).map_or(default_jobs(), usize::from),
+            jobs: session.jobs(typed.jobs),
             duration: if is_open { Some(DURATION) } else { typed_duration },
             fail_fast: typed.fail_fast,
             silence: typed.silence.map_or(swarm::SILENCE_MAX, |span| span.0),
@@ -465,11 +465,6 @@ pub fn describe(parts: &[Case], revision: &str, how: &str) -> String {
         engines.join(", "),
         profile_name(first.faults),
     )
-}
-
-/// One worker a core.
-pub fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A seed that nobody chose, from the system.

@@ -141,8 +141,7 @@ impl FromStr for FaultRate {
             format!("'{word}' sets no rate: write NAME=PPM, as torn_write=200, or NAME=0 to switch it off")
         })?;
         let fault = name.parse::<Fault>().map_err(|unknown| {
-            let guess = nearest(name, Fault::ALL.iter().map(|fault| fault.name()));
-            let guess = guess.map_or(String::new(), |guess| format!("; did you mean '{guess}'?"));
+            let guess = did_you_mean(name, Fault::ALL.iter().map(|fault| fault.name()));
             format!("{unknown}; `fault list` shows all{guess}")
         })?;
         let ppm = number(rate).and_then(|ppm| u32::try_from(ppm).ok()).filter(|ppm| *ppm <= PPM);
@@ -182,8 +181,13 @@ impl FromStr for Setting {
     }
 }
 
+/// What is said behind a refused word: the one of `names` that may have been meant, if there is one.
+pub fn did_you_mean<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, names).map_or(String::new(), |guess| format!("; did you mean '{guess}'?"))
+}
+
 /// The one of `names` that differs from `word` by the fewest letters, if it is close.
-pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near_max = 1 + word.len() / 4;
     names
         .map(|name| (edits(word, name), name))

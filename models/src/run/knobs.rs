@@ -74,22 +74,32 @@ impl Knobs {
         }
     }
 
-    /// Refuses what only an engine has; `what` says why.
+    /// Refuses what only an engine has: settings, for the reason that `settings` tells, and syncs to
+    /// swallow, for that of `syncs`.
     ///
     /// # Errors
     ///
-    /// Names the setting.
-    pub(crate) fn refuse_engine_settings(&self, case: &Case, what: &str) -> Result<(), CaseError> {
+    /// Names the setting or the flag.
+    pub(crate) fn refuse_what_engines_have(
+        &self,
+        case: &Case,
+        settings: &str,
+        syncs: &str,
+    ) -> Result<(), CaseError> {
+        let refuse = |name: &str, value: &str, what: String| CaseError::BadSetting {
+            engine: case.engine.clone(),
+            name: name.into(),
+            value: value.into(),
+            what,
+        };
         let of_an_engine = self.engine.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let contract = self.contract.map(|contract| ("contract", contract.name()));
         let concurrency = self.concurrency.as_deref().map(|way| ("concurrency", way));
         match of_an_engine.chain(contract).chain(concurrency).next() {
-            Some((name, value)) => Err(CaseError::BadSetting {
-                engine: case.engine.clone(),
-                name: name.into(),
-                value: value.into(),
-                what: format!("{what}; it takes bounds.* and workload.*"),
-            }),
+            Some((name, value)) => {
+                Err(refuse(name, value, format!("{settings}; it takes bounds.* and workload.*")))
+            }
+            None if case.break_sync => Err(refuse("break-sync", "true", syncs.into())),
             None => Ok(()),
         }
     }

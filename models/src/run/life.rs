@@ -21,6 +21,7 @@ use crate::oracle::Breach;
 use crate::oracle::history::History;
 use crate::oracle::recovered::After;
 use crate::run::knobs::Knobs;
+use crate::run::outcome::unless_stopped;
 use crate::run::rates::{self, Admission};
 use crate::run::session::{Done, Session, Task};
 use crate::run::{Case, CaseError, Outcome, Wishes, verdict, wished};
@@ -124,9 +125,7 @@ fn on_this_thread(
         ..MachineConfig::default()
     };
     let mut machine = Machine::new(config, choices);
-    for fault in Fault::ALL {
-        machine.faults().set_rate(*fault, plan.rates[*fault as usize]);
-    }
+    rates::set(&mut machine, &plan.rates);
     let contract = knobs.contract.unwrap_or(plan.settings.contract);
     let witness = Witness::new(contract, plan.claims);
     if engine.in_flight_may_return(&plan.settings) {
@@ -322,9 +321,9 @@ fn outcome(
     plan: &Plan,
 ) -> Outcome {
     let mut breaches = witness.take_breaches();
-    breaches.extend(verdict);
+    breaches.extend(unless_stopped(verdict, wishes));
     let drawn = plan.words(contract, machine.strategy().name());
-    let mut outcome = Outcome::of(machine, breaches, drawn, wishes);
+    let mut outcome = Outcome::of(machine, breaches, drawn);
     outcome.counters.commits_acked = witness.history(History::acked_count);
     outcome.counters.resurrected = witness.history(History::resurrected_count);
     outcome

@@ -12,13 +12,9 @@ impl Outcome {
         machine: &mut Machine,
         breaches: Vec<(Breach, u32, u64)>,
         drawn: Vec<(String, String)>,
-        wishes: &Wishes,
     ) -> Outcome {
-        // A run that was told to stop early has no verdict for it.
-        let stopped = wishes.stop_at_step.is_some();
         let findings: Vec<Finding> = breaches
             .into_iter()
-            .filter(|(breach, ..)| !(stopped && breach.property == Property::Liveness))
             .map(|(breach, boot, step)| breach.into_finding(boot, step, false))
             .collect();
         for finding in &findings {
@@ -42,6 +38,15 @@ impl Outcome {
             not_exported: None,
         }
     }
+}
+
+/// A verdict of the machine, unless it says no more than that the run was told to stop early.
+pub(super) fn unless_stopped(
+    verdict: Option<(Breach, u32, u64)>,
+    wishes: &Wishes,
+) -> Option<(Breach, u32, u64)> {
+    let stopped = wishes.stop_at_step.is_some();
+    verdict.filter(|(breach, ..)| !(stopped && breach.property == Property::Liveness))
 }
 
 impl Counters {

@@ -11,6 +11,7 @@
 //!
 //! A rate that was set by hand wins over all this.
 
+use falconry_sim::Machine;
 use falconry_sim::choice::{Choices, PPM};
 use falconry_sim::fault::{FAULT_COUNT, Fault, FaultSet, When};
 
@@ -81,6 +82,13 @@ pub(crate) fn draw(choices: &mut Choices, admission: Admission<'_>) -> [u32; FAU
         rates[*fault as usize] = *ppm;
     }
     rates
+}
+
+/// Gives a machine its rates.
+pub(crate) fn set(machine: &mut Machine, rates: &[u32; FAULT_COUNT]) {
+    for fault in Fault::ALL {
+        machine.faults().set_rate(*fault, rates[*fault as usize]);
+    }
 }
 
 /// The ends of a boot that a rate of 0 switches off.

@@ -10,6 +10,7 @@ use falconry_sim::{At, Ctx, End, Ending, Machine, MachineConfig};
 
 use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
+use crate::run::outcome::unless_stopped;
 use crate::run::{Case, CaseError, Outcome, Property, Wishes, check_bugs, rates, verdict, wished};
 use crate::scenario::Scenario;
 use crate::specimen::{self, Body, Family, KEYS, Model, Open, Specimen, Store};
@@ -44,15 +45,14 @@ pub(super) fn run(scenario: Scenario, case: &Case, wishes: &Wishes) -> Result<Ou
         ..MachineConfig::default()
     };
     let mut machine = Machine::new(config, choices);
-    for fault in Fault::ALL {
-        machine.faults().set_rate(*fault, plan.rates[*fault as usize]);
-    }
+    rates::set(&mut machine, &plan.rates);
     let (breach, acked) = match specimen.body {
         Body::Program(program) => (once(&mut machine, program), 0),
         Body::Store(open) => lives(&mut machine, &plan, open),
     };
     let drawn = plan.words(specimen, &disk, machine.strategy().name());
-    let mut outcome = Outcome::of(&mut machine, breach.into_iter().collect(), drawn, wishes);
+    let breaches = unless_stopped(breach, wishes).into_iter().collect();
+    let mut outcome = Outcome::of(&mut machine, breaches, drawn);
     outcome.counters.commits_acked = acked;
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
     wished::fulfil(&machine, case, wishes, &mut outcome);
@@ -72,15 +72,11 @@ pub(super) fn check(
         return Err(CaseError::UnknownScenario { name: case.scenario.clone() });
     };
     let knobs = Knobs::of(case, scenario)?;
-    knobs.refuse_engine_settings(case, "a specimen has no settings of an engine")?;
-    if case.break_sync {
-        return Err(CaseError::BadSetting {
-            engine: specimen::ENGINE.into(),
-            name: "break-sync".into(),
-            value: "true".into(),
-            what: "a specimen has a bug of its own; switch it on with --plant".into(),
-        });
-    }
+    knobs.refuse_what_engines_have(
+        case,
+        "a specimen has no settings of an engine",
+        "a specimen has a bug of its own; switch it on with --plant",
+    )?;
     check_bugs(specimen::ENGINE, &[specimen.name], case)?;
     Ok((specimen, knobs))
 }

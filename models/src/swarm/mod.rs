@@ -24,7 +24,7 @@ pub use pool::{Happening, Lost, Pool, SILENCE_MAX, is_worker};
 pub use progress::Progress;
 pub use protocol::{Examine, Examined, Found, FromWorker, Mode, ToWorker};
 pub use runner::{Canary, Ending, Goal, Results, loss, run};
-pub use silence::{believed_after, missed_below_percent};
+pub use silence::believed_after;
 pub use summary::{Row, Summary, summaries, table};
 pub use tally::Tally;
 pub use worker::main as worker_main;

@@ -398,8 +398,7 @@ impl Kernel {
                 _ => format!("{}: {detail}", site.name),
             };
             let place = format!("{}:{}", site.file, site.line);
-            state.convict(VerdictKind::Assertion, message, place);
-            if let Some(verdict) = state.verdict.as_mut().filter(|it| it.assertion.is_empty()) {
+            if let Some(verdict) = state.convict(VerdictKind::Assertion, message, place) {
                 let is_reached = site.kind == SiteKind::Unreachable;
                 let how = if is_reached { "is reached" } else { "does not hold" };
                 verdict.assertion = format!("{}: {how}", site.name);

@@ -393,15 +393,23 @@ impl State {
         }
     }
 
-    /// Ends the run with a verdict about the running task.
-    pub(super) fn convict(&mut self, kind: VerdictKind, message: String, place: String) {
-        if self.verdict.is_none() {
-            let task = Named(self.current, &self.tasks[self.current as usize]).to_string();
-            let details = self.waits();
-            let step = self.trace.step;
-            let assertion = String::new();
-            self.verdict = Some(Verdict { kind, task, message, assertion, place, details, step });
+    /// Ends the run with a verdict about the running task. Returns it; `None` when another one came
+    /// before, which stands.
+    pub(super) fn convict(
+        &mut self,
+        kind: VerdictKind,
+        message: String,
+        place: String,
+    ) -> Option<&mut Verdict> {
+        if self.verdict.is_some() {
+            return None;
         }
+        let task = Named(self.current, &self.tasks[self.current as usize]).to_string();
+        let details = self.waits();
+        let step = self.trace.step;
+        let assertion = String::new();
+        let verdict = Verdict { kind, task, message, assertion, place, details, step };
+        Some(self.verdict.insert(verdict))
     }
 
     /// What every living task waits for, with the holders of locks.

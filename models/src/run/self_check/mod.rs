@@ -24,6 +24,7 @@ use falconry_sim::{End, Ending, Machine, MachineConfig, PowerDraw};
 use crate::engine;
 use crate::oracle::Breach;
 use crate::run::knobs::Knobs;
+use crate::run::outcome::unless_stopped;
 use crate::run::{
     Case, CaseError, Outcome, Profile, Property, Wishes, check_bugs, rates, verdict, wished,
 };
@@ -79,9 +80,7 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
         ..MachineConfig::default()
     };
     let mut machine = Machine::new(config, choices);
-    for fault in Fault::ALL {
-        machine.faults().set_rate(*fault, plan.rates[*fault as usize]);
-    }
+    rates::set(&mut machine, &plan.rates);
     let (breach, lives) = live(&mut machine, &plan);
     let mut outcome = outcome(&mut machine, &plan, &disk, breach, lives, wishes);
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
@@ -95,16 +94,11 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
 ///
 /// Names the setting, the bug or the flag.
 pub(super) fn check(knobs: &Knobs, case: &Case) -> Result<(), CaseError> {
-    knobs.refuse_engine_settings(case, "the machine has no engine whose settings these are")?;
-    if case.break_sync {
-        return Err(CaseError::BadSetting {
-            engine: engine::MACHINE.into(),
-            name: "break-sync".into(),
-            value: "true".into(),
-            what: "the machine's self-check has no engine to convict; name one with --engine"
-                .into(),
-        });
-    }
+    knobs.refuse_what_engines_have(
+        case,
+        "the machine has no engine whose settings these are",
+        "the machine's self-check has no engine to convict; name one with --engine",
+    )?;
     check_bugs(engine::MACHINE, &[], case)
 }
 
@@ -240,14 +234,15 @@ fn outcome(
     lives: Lives,
     wishes: &Wishes,
 ) -> Outcome {
-    let mut breaches: Vec<(Breach, u32, u64)> = breach.into_iter().collect();
+    let mut breaches: Vec<(Breach, u32, u64)> =
+        unless_stopped(breach, wishes).into_iter().collect();
     if breaches.is_empty()
         && let Err(breach) = judge_counters(machine, lives)
     {
         breaches.push((breach, lives.boots as u32, machine.counters().steps));
     }
     let drawn = plan.words(disk, machine.strategy().name());
-    Outcome::of(machine, breaches, drawn, wishes)
+    Outcome::of(machine, breaches, drawn)
 }
 
 /// A breach of the testbed by itself.
