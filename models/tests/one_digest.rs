@@ -33,20 +33,44 @@ fn this_build() -> PathBuf {
     env!("CARGO_BIN_EXE_falconry").into()
 }
 
-/// The program of a release build, built if need be in the folder where this build is.
+/// The profiles of the workspace.
+fn profile(name: &str) -> toml::Table {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let manifest: toml::Table =
+        toml::from_str(&std::fs::read_to_string(manifest).unwrap()).unwrap();
+    manifest["profile"][name].as_table().unwrap().clone()
+}
+
+/// What the release profile says of our own crates, as settings of the profile of tests; what it leaves
+/// out is what cargo documents for a release.
+fn release_settings() -> Vec<String> {
+    let mut release: toml::Table = toml::from_str(
+        "opt-level = 3\ndebug-assertions = false\noverflow-checks = false\nincremental = false",
+    )
+    .unwrap();
+    release.extend(profile("release"));
+    let packages = release.remove("package").unwrap();
+    let own = packages["falconry"].as_table().unwrap();
+    let of_all = release.iter().map(|(name, value)| format!("profile.dev.{name}={value}"));
+    let of_own =
+        own.iter().map(|(name, value)| format!("profile.dev.package.falconry.{name}={value}"));
+    of_all.chain(of_own).collect()
+}
+
+/// The program as a release build has it. It shares the dependencies of this build, which are compiled
+/// alike in both, so that only our own crates are built.
 fn release_build() -> PathBuf {
     let target = this_build().parent().and_then(Path::parent).expect("target/PROFILE/").to_owned();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--offline", "-p", "falconry", "--bin", "falconry"])
-        .arg("--manifest-path")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        .output()
-        .expect("cargo runs");
+    let folder = target.join("one_digest");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--offline", "--workspace", "--bin", "falconry", "--manifest-path"]);
+    build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    build.args(release_settings().iter().flat_map(|setting| ["--config", setting]));
+    build.env("CARGO_TARGET_DIR", &folder).env("CARGO_BUILD_BUILD_DIR", &target);
+    let built = build.output().expect("cargo runs");
     let text = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "the release build failed:\n{text}");
-    target.join("release").join("falconry")
+    folder.join("debug").join("falconry")
 }
 
 /// A folder of this test's own, empty.
@@ -134,4 +158,17 @@ fn a_seed_does_not_know_what_ran_before_it() {
     }
     let after = watched.map(|(engine, scenario, seed)| run(engine, scenario, seed));
     assert_eq!(first, after);
+}
+
+#[test]
+fn a_release_build_compiles_its_dependencies_as_tests_do() {
+    let packages = |name| {
+        let mut packages = profile(name)["package"].as_table().unwrap().clone();
+        packages.remove("falconry").expect("our own program has settings of its own");
+        packages
+    };
+    assert_eq!(packages("dev"), packages("release"));
+    let of_all = ["debug-assertions", "overflow-checks", "codegen-units", "opt-level", "debug"];
+    let said = &packages("dev")["*"];
+    of_all.iter().for_each(|name| assert!(said.get(name).is_some(), "{name} differs by profile"));
 }

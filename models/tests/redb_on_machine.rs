@@ -83,7 +83,7 @@ fn run_here(seed: u64, concurrency: Concurrency, faults: bool) -> Outcome {
 fn ended_by_itself<R>(boot: Boot<R>) -> Option<R> {
     match boot.end {
         End::Returned(result) => Some(result),
-        End::PowerLoss | End::ProcessCrash => None,
+        End::Exited | End::PowerLoss | End::ProcessCrash => None,
         End::Verdict(verdict) => panic!("boot {}: {verdict}", boot.number),
     }
 }

@@ -19,6 +19,6 @@ pub mod trace;
 
 pub use machine::{
     At, Boot, Ctx, End, Ending, Machine, MachineConfig, MachineCounters, PowerDraw, StrategyKind,
-    Verdict, VerdictKind, choose, is_off, note, now_ns, opened, with_choices,
+    Verdict, VerdictKind, choose, exit, is_off, note, now_ns, opened, with_choices,
 };
 pub use progress::{enter_call, last_call, progress};

@@ -86,6 +86,8 @@ pub struct MachineCounters {
 pub enum End<R> {
     /// The main task returned. Tasks that were still running were ended, as when a process exits.
     Returned(R),
+    /// A task ended the process ([`exit`]); what it wrote is in the page cache.
+    Exited,
     /// The power went.
     PowerLoss,
     /// The process was killed; what it wrote is in the page cache.
@@ -155,12 +157,13 @@ impl Machine {
 
     /// Boots without power loss, and returns what `main` returned.
     ///
-    /// Panics with the verdict if the run was stopped.
+    /// Panics with the verdict if the run was stopped, and if a task called [`exit`].
     #[track_caller]
     pub fn run<R>(&mut self, main: impl FnOnce(&Ctx) -> R) -> R {
         match self.boot(Ending::Never, main).end {
             End::Returned(result) => result,
             End::Verdict(verdict) => panic!("{verdict}"),
+            End::Exited => panic!("the process exited before its main task returned"),
             End::PowerLoss | End::ProcessCrash => {
                 unreachable!("nothing cuts the power of this boot")
             }
@@ -217,6 +220,10 @@ impl Machine {
                 self.process_ends();
                 End::ProcessCrash
             }
+            (None, Some(Death::Exit), _) => {
+                self.process_ends();
+                End::Exited
+            }
             (None, _, Some(result)) => {
                 self.process_ends();
                 End::Returned(result)
@@ -225,6 +232,7 @@ impl Machine {
         };
         let how = match &end {
             End::Returned(_) => "returned",
+            End::Exited => "exit",
             End::PowerLoss => "power_loss",
             End::ProcessCrash => "process_crash",
             End::Verdict(_) => "verdict",
@@ -377,6 +385,14 @@ pub fn opened() {
         kernel.plan.set(plan);
         state.look_soon();
     }
+}
+
+/// Ends the process of the running machine, as `std::process::exit` does: no destructor has any effect
+/// on the disk, every task is ended, and what was written is in the page cache. The boot ends with
+/// [`End::Exited`]. Panics when no machine runs.
+#[track_caller]
+pub fn exit() -> ! {
+    running().exit()
 }
 
 /// Virtual time of the running machine in nanoseconds; 0 when none runs.

@@ -80,8 +80,10 @@ pub enum Ending {
 pub(crate) enum Death {
     PowerLoss,
     ProcessCrash,
-    /// The main task returned, or a verdict stopped the run.
+    /// A task ended the process.
     Exit,
+    /// The main task returned, or a verdict stopped the run.
+    Over,
 }
 
 /// The counters that a boot's plan is compared with.
@@ -166,7 +168,7 @@ impl Plan {
         match self.death {
             Some(Death::PowerLoss) => draw.off.contains(Fault::PowerLoss),
             Some(Death::ProcessCrash) => draw.off.contains(Fault::ProcessCrash),
-            Some(Death::Exit) | None => false,
+            Some(Death::Exit | Death::Over) | None => false,
         }
     }
 

@@ -44,6 +44,7 @@ fn every_end_of_a_life_is_counted_once() {
                 End::PowerLoss => cuts += 1,
                 End::ProcessCrash => kills += 1,
                 End::Returned(done) => assert!(done),
+                End::Exited => panic!("nobody exits"),
                 End::Verdict(verdict) => panic!("{verdict}"),
             }
         }
@@ -98,4 +99,43 @@ fn an_end_after_the_engine_has_opened_is_no_crash_in_recovery() {
         assert_eq!(machine.faults().delivered(Fault::CrashInRecovery), 0, "seed {seed}");
     }
     assert!(ended > 20, "{ended} of 40 boots ended early");
+}
+
+/// Says on the disk that it was dropped.
+struct Loud<'a>(&'a dyn Disk);
+
+impl Drop for Loud<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.open(Path::new("dropped"), &OpenOptions::CREATE);
+    }
+}
+
+#[test]
+fn a_process_that_exits_runs_no_destructor_to_any_effect() {
+    for by_main in [true, false] {
+        for seed in 0..20 {
+            let mut machine = machine(seed);
+            let booted = machine.boot(Ending::Never, |ctx| {
+                let disk = ctx.disk();
+                let _loud = Loud(&*disk);
+                work(&*disk, 1).unwrap();
+                let other = falconry_seam::thread::spawn(move || {
+                    if !by_main {
+                        falconry_sim::exit();
+                    }
+                    falconry_seam::thread::park();
+                });
+                if by_main {
+                    falconry_sim::exit();
+                }
+                other.join()
+            });
+            assert!(matches!(booted.end, End::Exited), "{:?}", booted.end);
+            let names = machine.run(|ctx| ctx.disk().list(Path::new("")).unwrap());
+            assert_eq!(names, ["log"], "what was written is there");
+            let counters = machine.counters();
+            assert_eq!((counters.process_crashes, counters.power_losses), (0, 0));
+            assert_eq!(counters.abandoned, 0);
+        }
+    }
 }

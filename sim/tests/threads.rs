@@ -571,6 +571,8 @@ fn the_last_panic_of_a_task_is_the_one_that_is_told() {
     });
     match booted.end {
         End::Verdict(verdict) => assert_eq!(verdict.message, "the second"),
-        End::Returned(()) | End::PowerLoss | End::ProcessCrash => panic!("it panicked"),
+        End::Returned(()) | End::Exited | End::PowerLoss | End::ProcessCrash => {
+            panic!("it panicked")
+        }
     }
 }

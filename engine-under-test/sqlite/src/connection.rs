@@ -127,14 +127,20 @@ impl Connection {
         Ok(Statement::new(self, raw, Some(sql)))
     }
 
-    /// The first column of the first row of a statement, as text.
+    /// The first column of the first row of a statement, as text. The statement is run to its end:
+    /// what it writes is committed only there, after its rows. `PRAGMA journal_mode=wal` answers `wal`
+    /// and fails then.
     ///
     /// # Errors
     ///
     /// As those of [`Connection::prepare`] and [`Statement::step`].
     pub fn first_text(&self, sql: &str) -> Result<Option<String>, Error> {
         let mut statement = self.prepare(sql)?;
-        Ok(if statement.step()? { Some(statement.column_text(0)) } else { None })
+        let mut first = None;
+        while statement.step()? {
+            first.get_or_insert_with(|| statement.column_text(0));
+        }
+        Ok(first)
     }
 
     /// Sleeps and asks again for up to `ms` milliseconds when another connection is in the way; 0

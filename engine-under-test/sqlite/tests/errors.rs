@@ -190,3 +190,32 @@ fn a_check_that_meets_a_failed_read_does_not_call_it_damage() {
         assert!(failed > 50, "{mode:?}: only {failed} checks met the failure");
     }
 }
+
+#[test]
+fn an_open_whose_journal_mode_was_not_committed_is_refused() {
+    // What broke: `PRAGMA journal_mode=wal` answers `wal` and commits the change only when it is run
+    // to its end; when that failed, the connection went on in another mode, which promises less.
+    for mode in journal_modes() {
+        let settings = in_mode(mode);
+        let expected = MemoryDisk::new();
+        let whole = open(Arc::new(expected), &settings).unwrap();
+        let expected = whole.first_text("PRAGMA journal_mode").unwrap();
+        let mut refused = 0;
+        for at in 0.. {
+            assert!(at < CALLS_MAX, "{mode:?}: opening never ends");
+            let once = Failure::Once(libc::EIO);
+            let faulty = FaultyDisk::new(Arc::new(MemoryDisk::new()), once, at);
+            match open(Arc::new(faulty.clone()), &settings) {
+                Ok(connection) => {
+                    let told = connection.first_text("PRAGMA journal_mode").unwrap();
+                    assert_eq!(told, expected, "{mode:?} at {at}");
+                }
+                Err(_) => refused += 1,
+            }
+            if !faulty.failed() {
+                break;
+            }
+        }
+        assert!(refused > 5, "{mode:?}: only {refused} failures were met");
+    }
+}

@@ -289,6 +289,7 @@ impl Life<'_> {
             }
             End::PowerLoss => (After::PowerLoss, false),
             End::ProcessCrash => (After::ProcessCrash, false),
+            End::Exited => (self.rest(), false),
             End::Returned(done) => (self.rest(), done == Done::Closed(Promise::Durable)),
         };
         let end = match end {

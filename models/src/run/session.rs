@@ -46,7 +46,7 @@ pub(crate) enum Task {
 pub(crate) enum Done {
     /// The engine was closed, and said what this is worth.
     Closed(Promise),
-    /// The process exits with the engine open, or after an error.
+    /// It stopped after an error, or because the power had gone.
     Left,
 }
 
@@ -101,8 +101,10 @@ impl Session<'_> {
         if task == Task::Look || falconry_sim::choose("session/check", 4) == 0 {
             self.judged("check", database.check())?;
         }
-        if task == Task::Work && falconry_sim::choose("session/leave", 2) == 1 {
-            return Ok(Done::Left);
+        // Whoever only looked leaves; of the others half. The engine is not asked.
+        let leaves = task == Task::Work && falconry_sim::choose("session/leave", 2) == 1;
+        if leaves || task == Task::Look {
+            falconry_sim::exit();
         }
         let promise = self.judged("close", database.close())?;
         self.witness.shut_down(promise);

@@ -151,7 +151,7 @@ fn once(machine: &mut Machine, program: fn()) -> Option<Verdict> {
     let boot = machine.boot(Ending::Never, |_| program());
     match boot.end {
         End::Verdict(verdict) => Some((verdict::breach_of(&verdict), boot.number, verdict.step)),
-        End::Returned(()) | End::PowerLoss | End::ProcessCrash => None,
+        End::Returned(()) | End::Exited | End::PowerLoss | End::ProcessCrash => None,
     }
 }
 
@@ -165,7 +165,7 @@ fn lives(machine: &mut Machine, plan: &Plan, open: Open) -> (Option<Verdict>, u6
         let booted = machine.boot(ending, |ctx| life(ctx, &model, plan, open));
         let step = machine.counters().steps;
         let verdict = match booted.end {
-            End::Returned(Ok(())) | End::PowerLoss | End::ProcessCrash => None,
+            End::Returned(Ok(())) | End::Exited | End::PowerLoss | End::ProcessCrash => None,
             End::Returned(Err(breach)) => Some((breach, booted.number, step)),
             End::Verdict(verdict) => {
                 Some((verdict::breach_of(&verdict), booted.number, verdict.step))

@@ -25,8 +25,11 @@
 
 #![deny(missing_docs)]
 
+mod aside;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux;
+
+pub use aside::Aside;
 
 use std::hint::black_box;
 

@@ -209,7 +209,7 @@ impl Kernel {
         }
         if state.tasks[0].has_ended() {
             state.phase = Phase::Drain;
-            state.death = Some(Death::Exit);
+            state.death = Some(Death::Over);
             return None;
         }
         self.pick_waiting(state)
@@ -221,7 +221,7 @@ impl Kernel {
         if state.ready.is_empty() && !state.advance_to_timer() {
             let message = "every task waits for another";
             state.convict(VerdictKind::Deadlock, message.into(), String::new());
-            self.die(state, Death::Exit);
+            self.die(state, Death::Over);
             return None;
         }
         let index = state.choose_next(Point::Thread, false).expect("somebody must run");
@@ -286,7 +286,7 @@ impl Kernel {
             let ours = note.place.starts_with("sim/src/") || note.place.contains("falconry-sim-");
             let kind = if ours { VerdictKind::Harness } else { VerdictKind::Panic };
             state.convict(kind, note.message, note.place);
-            self.die(state, Death::Exit);
+            self.die(state, Death::Over);
         }
     }
 
@@ -304,7 +304,7 @@ impl Kernel {
         let message =
             format!("{named} ran out of its stack of {} KiB", self.stack_bytes.get() / 1024);
         state.convict(VerdictKind::StackOverflow, message, String::new());
-        self.die(&mut state, Death::Exit);
+        self.die(&mut state, Death::Over);
     }
 
     /// Makes a task for `body` and lets it be chosen.
@@ -397,6 +397,12 @@ impl Kernel {
             self.command.set(Command::GoOn);
             self.throw();
         }
+    }
+
+    /// The running task ends the process: it is unwound, every other one is ended after it.
+    pub(crate) fn exit(&self) -> ! {
+        self.die(&mut self.borrow(), Death::Exit);
+        self.throw()
     }
 
     /// Unwinds the running task.
@@ -512,7 +518,7 @@ impl Kernel {
         if step >= state.step_max {
             let message = format!("{step} steps were not enough");
             state.convict(VerdictKind::StepBudget, message, String::new());
-            self.die(&mut state, Death::Exit);
+            self.die(&mut state, Death::Over);
             return;
         }
         state.alarm_step = next_alarm(step, state.step_max, &plan);

@@ -403,7 +403,7 @@ impl Kernel {
                 let how = if is_reached { "is reached" } else { "does not hold" };
                 verdict.assertion = format!("{}: {how}", site.name);
             }
-            self.die(&mut state, Death::Exit);
+            self.die(&mut state, Death::Over);
             state.me().foreign == 0
         };
         if may_throw && !self.is_unwinding() {

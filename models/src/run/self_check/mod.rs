@@ -175,10 +175,14 @@ fn live(machine: &mut Machine, plan: &Plan) -> (Option<(Breach, u32, u64)>, Live
             falconry_sim::opened();
             judges::check()?;
             tasks::check(plan.tasks, plan.rounds, plan.admitted())?;
-            shelf.check(&*ctx.disk(), plan.rounds)
+            shelf.check(&*ctx.disk(), plan.rounds)?;
+            if falconry_sim::choose("life/exit", 4) == 3 {
+                falconry_sim::exit();
+            }
+            Ok(())
         });
         match booted.end {
-            End::Returned(Ok(())) => {
+            End::Returned(Ok(())) | End::Exited => {
                 let cut = machine.choices().choose("life/cut_at_rest", 2) == 1
                     && !plan.off.contains(Fault::PowerLoss);
                 if cut {

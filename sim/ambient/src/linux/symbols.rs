@@ -10,6 +10,7 @@ use super::clock;
 use super::futex;
 use super::kernel::{self, fail};
 use super::probe::{self, Symbol};
+use crate::aside;
 
 /// Bytes that `getentropy` gives at most.
 const ENTROPY_BYTES_MAX: usize = 256;
@@ -21,6 +22,16 @@ pub(crate) fn keep() {
     black_box(clock_gettime as *const c_void);
     black_box(gettimeofday as *const c_void);
     black_box(syscall as *const c_void);
+}
+
+/// Whether the caller is a task of a machine, and no allocator beneath one.
+fn is_on_machine() -> bool {
+    hook::is_simulated() && !aside::is_inside()
+}
+
+/// As [`hook::with_current`], for callers that are a task of a machine and no allocator beneath one.
+fn on_machine<R>(f: impl FnOnce(&dyn Machine) -> R) -> Option<R> {
+    if aside::is_inside() { None } else { hook::with_current(f) }
 }
 
 /// Fills `len` bytes from the machine's choices.
@@ -47,7 +58,7 @@ unsafe fn fill(machine: &dyn Machine, buffer: *mut c_void, len: usize) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getrandom(buffer: *mut c_void, len: size_t, flags: c_uint) -> ssize_t {
     // SAFETY: passed on from our caller.
-    if hook::with_current(|machine| unsafe { fill(machine, buffer, len) }).is_some() {
+    if on_machine(|machine| unsafe { fill(machine, buffer, len) }).is_some() {
         return len as ssize_t;
     }
     probe::note(Symbol::GetRandom);
@@ -63,7 +74,7 @@ pub unsafe extern "C" fn getrandom(buffer: *mut c_void, len: size_t, flags: c_ui
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getentropy(buffer: *mut c_void, len: size_t) -> c_int {
-    if !hook::is_simulated() {
+    if !is_on_machine() {
         probe::note(Symbol::GetEntropy);
     }
     if len > ENTROPY_BYTES_MAX {
@@ -90,7 +101,7 @@ pub unsafe extern "C" fn getentropy(buffer: *mut c_void, len: size_t) -> c_int {
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
-    if let Some(now_ns) = hook::with_current(|m| m.clock_ns(clock::stands_for(clock))) {
+    if let Some(now_ns) = on_machine(|m| m.clock_ns(clock::stands_for(clock))) {
         // SAFETY: our caller's promise for the pointer.
         unsafe { time.write(clock::to_timespec(now_ns)) };
         return 0;
@@ -109,7 +120,7 @@ pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) ->
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
-    if let Some(now_ns) = hook::with_current(|machine| machine.clock_ns(Clock::Wall)) {
+    if let Some(now_ns) = on_machine(|machine| machine.clock_ns(Clock::Wall)) {
         if !time.is_null() {
             // SAFETY: our caller's promise for the pointer, which is not null.
             unsafe { time.write(clock::to_timeval(now_ns)) };
@@ -142,7 +153,7 @@ pub unsafe extern "C" fn syscall(
     f: usize,
 ) -> c_long {
     let arguments = [a, b, c, d, e, f];
-    let served = hook::with_current(|machine| match number {
+    let served = on_machine(|machine| match number {
         // SAFETY: passed on from our caller.
         libc::SYS_futex => unsafe { futex::serve(machine, arguments) },
         libc::SYS_getrandom => {
