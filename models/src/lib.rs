@@ -9,6 +9,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod score;
+pub mod shrink;
 pub mod specimen;
 pub mod store;
 pub mod swarm;

@@ -1,6 +1,6 @@
 //! One run: a case goes in, an outcome comes out. What every verb of the program is made of.
 
-use falconry_sim::choice::{Choices, Recording};
+use falconry_sim::choice::{Anchored, Choices, Exception, Recording};
 use falconry_sim::fault::{FAULT_COUNT, Fault};
 use falconry_sim::trace::{Digest, Event};
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,10 @@ pub struct Wishes {
     pub export: Option<std::path::PathBuf>,
     /// Drives the run by these choices instead of the seed's.
     pub replay: Option<Recording>,
+    /// Keeps the exceptions of the run with their anchors.
+    pub anchors: bool,
+    /// Drives the run by these exceptions from the boring run instead of the seed's choices.
+    pub exceptions: Option<Vec<Exception>>,
 }
 
 /// Which promise was broken.
@@ -344,6 +348,9 @@ pub struct Outcome {
     /// Where a replayed recording stopped fitting, if it did.
     #[serde(skip)]
     pub divergence: Option<String>,
+    /// The exceptions of the run, if they were wished or drove it.
+    #[serde(skip)]
+    pub anchored: Option<Anchored>,
     /// Why the disk was not exported, if that was wished and failed.
     #[serde(skip)]
     pub not_exported: Option<String>,

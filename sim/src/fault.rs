@@ -318,7 +318,8 @@ impl Faults {
         {
             return Some(fault);
         }
-        picked.checked_sub(1).map(|index| among[index as usize])
+        // Only exceptions that are moved could have one here.
+        picked.checked_sub(1).filter(|_| !self.held_back).map(|index| among[index as usize])
     }
 
     /// Whether `fault` comes at a decision point of its own.

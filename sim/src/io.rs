@@ -23,10 +23,13 @@ use crate::trace::DiskOp;
 /// # Errors
 ///
 /// `EIO` once the power has gone or the process was killed, and when no machine runs.
-pub fn enter(_op: DiskOp) -> io::Result<()> {
+pub fn enter(op: DiskOp) -> io::Result<()> {
     let kernel = current().ok_or_else(gone)?;
+    kernel.borrow().choices.set_call(op);
     kernel.point_at(Point::Disk, None);
     let mut state = kernel.borrow();
+    // Others may have called meanwhile.
+    state.choices.set_call(op);
     if state.phase != Phase::On {
         return Err(gone());
     }

@@ -15,10 +15,12 @@ pub mod machine;
 mod power;
 mod progress;
 mod sched;
+pub mod shrink;
 pub mod trace;
 
 pub use machine::{
-    At, Boot, Ctx, End, Ending, Machine, MachineConfig, MachineCounters, PowerDraw, StrategyKind,
-    Verdict, VerdictKind, choose, exit, is_off, note, now_ns, opened, with_choices,
+    At, Boot, Ctx, End, Ending, Machine, MachineConfig, MachineCounters, PowerDraw, Span,
+    StrategyKind, Verdict, VerdictKind, choose, exit, is_off, note, now_ns, opened, span,
+    with_choices,
 };
 pub use progress::{enter_call, last_call, progress};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use falconry_seam::disk::Disk;
 
-use crate::choice::{Choices, IntoLabel, Recording};
+use crate::choice::{Anchored, Choices, IntoLabel, Recording};
 use crate::disk::{DiskConfig, SimDisk};
 use crate::fault::{Fault, Faults};
 use crate::power::{self, Death};
@@ -179,7 +179,7 @@ impl Machine {
         self.counters.boots += 1;
         let number = self.counters.boots as u32;
         let state = self.kernel.state_mut();
-        state.choices.set_task(0);
+        state.choices.boot_begins(number);
         state.trace.task = 0;
         state.trace.event(None, What::Boot { number });
         state.ending = ending;
@@ -195,6 +195,7 @@ impl Machine {
     fn finish<R>(&mut self, result: Option<R>, number: u32) -> Boot<R> {
         let plan = self.kernel.plan.get();
         let state = self.kernel.state_mut();
+        state.choices.boot_ends();
         let death = state.death.take();
         let verdict = state.verdict.take();
         if !plan.opened
@@ -313,6 +314,12 @@ impl Machine {
         self.kernel.borrow().choices.recording()
     }
 
+    /// What became of the anchors of a run that has them ([`Choices::from_seed_anchored`],
+    /// [`Choices::from_exceptions`]).
+    pub fn anchored(&self) -> Option<Anchored> {
+        self.kernel.borrow().choices.anchored()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> MachineCounters {
         let state = self.kernel.borrow();
@@ -365,6 +372,30 @@ pub fn choose(label: impl IntoLabel, bound: u64) -> u64 {
 #[track_caller]
 pub fn with_choices<R>(f: impl FnOnce(&mut Choices) -> R) -> R {
     f(&mut running().borrow().choices)
+}
+
+/// A part of a task's work by a name that outlives changes of the code, as long as this lives: choices
+/// within it are anchored in it. Spans of one task nest.
+#[derive(Debug)]
+pub struct Span {
+    /// It ends on the task that began it.
+    _on_its_task: std::marker::PhantomData<*const ()>,
+}
+
+/// Begins a span of the running task; nothing when no machine runs. The name has no `/`, blank or comma.
+pub fn span(name: &str, number: u64) -> Span {
+    if let Some(kernel) = current() {
+        kernel.borrow().choices.span_begins(|| format!("{name}.{number}"));
+    }
+    Span { _on_its_task: std::marker::PhantomData }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some(kernel) = current() {
+            kernel.borrow().choices.span_ends();
+        }
+    }
 }
 
 /// Adds a remark to the running machine's trace; nothing when none runs.

@@ -35,6 +35,7 @@ impl Outcome {
             trace: machine.take_trace(),
             recording: None,
             divergence,
+            anchored: machine.anchored(),
             not_exported: None,
         }
     }

@@ -14,6 +14,7 @@ use crate::run::outcome::unless_stopped;
 use crate::run::{Case, CaseError, Outcome, Property, Wishes, check_bugs, rates, verdict, wished};
 use crate::scenario::Scenario;
 use crate::specimen::{self, Body, Family, KEYS, Model, Open, Specimen, Store};
+use crate::workload::is_made;
 
 /// How many of a million ends of a boot leave the power on.
 const PROCESS_CRASH_PPM: u32 = 300_000;
@@ -189,7 +190,11 @@ fn life(ctx: &Ctx, model: &RefCell<Model>, plan: &Plan, open: Open) -> Result<()
         look(&mut *store, model, key, "after the recovery")?;
     }
     falconry_sim::opened();
-    for _ in 0..plan.puts {
+    for number in 0..plan.puts {
+        let _span = falconry_sim::span("put", number);
+        if !is_made("workload/op") {
+            continue;
+        }
         let key = falconry_sim::choose("specimen/key", u64::from(KEYS)) as u8;
         let value = model.borrow_mut().begin(key);
         falconry_sim::note("store", &format!("record {key}: put {value}"));

@@ -10,9 +10,11 @@ use super::{Case, Outcome, Wishes, properties};
 
 /// The choices that drive the run.
 pub(super) fn choices(case: &Case, wishes: &Wishes) -> Choices {
-    match &wishes.replay {
-        Some(recording) => Choices::from_recording(recording.clone()),
-        None => Choices::from_seed(case.seed),
+    match (&wishes.replay, &wishes.exceptions) {
+        (Some(recording), _) => Choices::from_recording(recording.clone()),
+        (None, Some(exceptions)) => Choices::from_exceptions(exceptions),
+        (None, None) if wishes.anchors => Choices::from_seed_anchored(case.seed),
+        (None, None) => Choices::from_seed(case.seed),
     }
 }
 

@@ -169,6 +169,7 @@ impl Worker {
             stop_at_step: examine.stop_at_step,
             export: examine.export,
             replay,
+            ..Wishes::default()
         };
         let Some(mut outcome) = self.run(&case, &wishes) else { return };
         // A recording knows its own case alone.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use falconry_seam::thread;
 
-use super::{Attempt, Stop, Witness, Workload, pick};
+use super::{Attempt, Stop, Witness, Workload, is_made, pick};
 use crate::engine::{Access, Database, EngineError};
 use crate::oracle::history::VersionId;
 
@@ -31,9 +31,13 @@ impl Client<'_> {
     /// Makes up to `transactions` transactions.
     pub fn run(&self, transactions: u64) {
         let mut errors = 0;
-        for _ in 0..transactions {
+        for number in 0..transactions {
             if self.witness.is_over() {
                 return;
+            }
+            let _span = falconry_sim::span("txn", number);
+            if !is_made("workload/op") {
+                continue;
             }
             match self.one() {
                 Ok(()) => {}

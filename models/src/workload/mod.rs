@@ -113,6 +113,11 @@ pub(crate) fn remark(lane: &'static str, text: impl FnOnce() -> String) {
     falconry_sim::note(lane, &text());
 }
 
+/// Whether the next operation is made. From a seed each is; a run of exceptions makes those it names.
+pub(crate) fn is_made(label: &'static str) -> bool {
+    falconry_sim::with_choices(|choices| choices.decide(label, 2, |_| 1)) == 1
+}
+
 /// A choice of a workload.
 fn pick(label: &'static str, bound: u64) -> u64 {
     falconry_sim::choose(label, bound)

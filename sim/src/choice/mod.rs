@@ -16,12 +16,17 @@
 //!
 //! Nothing else in a run draws randomness, and every value is recorded with its label and task.
 
+mod anchor;
+mod capsule;
 mod enumerate;
 mod label;
 mod record;
 mod seed;
 mod text;
 
+pub(crate) use anchor::Kind;
+pub use anchor::{Anchor, Anchored, Exception};
+pub use capsule::{CAPSULE_BYTES_MAX, Capsule, CapsuleError};
 pub use enumerate::Enumeration;
 pub use label::{IntoLabel, Label};
 pub use record::{Entry, Recording};
@@ -30,7 +35,8 @@ pub use text::RecordingError;
 
 use std::cell::Cell;
 
-use crate::trace::Digest;
+use crate::trace::{Digest, DiskOp};
+use anchor::Anchors;
 use label::Labels;
 use seed::Streams;
 pub(crate) use seed::mix;
@@ -44,9 +50,17 @@ pub const BOUND_MAX: u64 = 1 << 40;
 enum Source {
     Zero,
     Seed,
-    Recording { recording: Recording, at: usize },
-    Bytes { bytes: Vec<u8>, at: usize },
+    Recording {
+        recording: Recording,
+        at: usize,
+    },
+    Bytes {
+        bytes: Vec<u8>,
+        at: usize,
+    },
     Enumerate(enumerate::Path),
+    /// A seed whose exceptions are kept, or exceptions.
+    Anchored(Box<Anchors>),
 }
 
 /// Where a replayed recording stopped fitting the run.
@@ -117,6 +131,27 @@ impl Choices {
         Self::new(Source::Bytes { bytes, at: 0 })
     }
 
+    /// Choices drawn from `seed`, of which those that are not 0 are kept with their anchors
+    /// ([`Choices::anchored`]). The run is the one of [`Choices::from_seed`].
+    pub fn from_seed_anchored(seed: u64) -> Self {
+        let mut choices = Self::new(Source::Anchored(Box::default()));
+        choices.streams.begin(seed);
+        choices
+    }
+
+    /// Choices that are 0 but for the exceptions named; no two may have the same anchor.
+    pub fn from_exceptions(exceptions: &[Exception]) -> Self {
+        Self::new(Source::Anchored(Box::new(Anchors::drive(exceptions))))
+    }
+
+    /// What an anchored run came to; nothing of any other.
+    pub fn anchored(&self) -> Option<Anchored> {
+        match &self.source {
+            Source::Anchored(anchors) => Some(anchors.result(|label| self.labels.name(label))),
+            _ => None,
+        }
+    }
+
     fn from_path(path: enumerate::Path) -> Self {
         Self::new(Source::Enumerate(path))
     }
@@ -158,10 +193,46 @@ impl Choices {
             assert!(value < bound, "{} proposed {value} of {bound}", self.labels.name(label));
             value
         } else {
-            self.given(label, bound, &allowed)
+            self.given(label, bound, &allowed, propose)
         };
         self.note(label, value);
         value
+    }
+
+    /// As [`Choices::decide`] among alternatives that have two numbers: the one that is proposed and
+    /// recorded, and its place in `order`, whose first one is the boring one. A seed and a recording give
+    /// the one, all other sources the other. Returns the recorded one.
+    #[cold]
+    pub(crate) fn decide_in_order(
+        &mut self,
+        label: Label,
+        order: &[u64],
+        propose: impl FnOnce(&mut Draws<'_>) -> u64,
+    ) -> u64 {
+        let bound = order.len() as u64;
+        let name = self.labels.name(label);
+        let value = match &mut self.source {
+            Source::Seed | Source::Recording { .. } => {
+                return self.decide(label, bound, propose);
+            }
+            Source::Anchored(anchors) => {
+                let (streams, labels) = (&mut self.streams, &self.labels);
+                let place = anchors.choose(self.task, (label, name), bound, || {
+                    let proposed = propose(&mut streams.draws(label, labels));
+                    order.iter().position(|other| *other == proposed).unwrap_or(0) as u64
+                });
+                order[place as usize]
+            }
+            _ => order[self.given(label, bound, &|_| true, propose) as usize],
+        };
+        self.note(label, value);
+        value
+    }
+
+    /// Whether alternatives need no order: a seed's draws and a recording tell them by their number.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.source, Source::Seed)
     }
 
     /// Whether something with a rate of `ppm` millionths happens; recorded as 0 or 1.
@@ -219,6 +290,72 @@ impl Choices {
         self.task = task;
     }
 
+    fn anchors(&mut self) -> Option<&mut Anchors> {
+        match &mut self.source {
+            Source::Anchored(anchors) => Some(anchors),
+            _ => None,
+        }
+    }
+
+    /// A boot begins, from 1.
+    pub(crate) fn boot_begins(&mut self, number: u32) {
+        self.set_task(0);
+        if let Some(anchors) = self.anchors() {
+            anchors.boot_begins(number);
+        }
+    }
+
+    /// The tasks of the boot have ended.
+    pub(crate) fn boot_ends(&mut self) {
+        if let Some(anchors) = self.anchors() {
+            anchors.boot_ends();
+        }
+    }
+
+    /// A task begins; they have their numbers in order.
+    pub(crate) fn task_begins(&mut self, task: u32, name: &str) {
+        if let Some(anchors) = self.anchors() {
+            anchors.task_begins(task, name);
+        }
+    }
+
+    /// A span of the running task begins.
+    pub(crate) fn span_begins(&mut self, name: impl FnOnce() -> String) {
+        let task = self.task;
+        if let Some(anchors) = self.anchors() {
+            anchors.span_begins(task, name());
+        }
+    }
+
+    /// The innermost span of the running task ends.
+    pub(crate) fn span_ends(&mut self) {
+        let task = self.task;
+        if let Some(anchors) = self.anchors() {
+            anchors.span_ends(task);
+        }
+    }
+
+    /// The next choice stands at this kind of call.
+    #[inline]
+    pub(crate) fn set_kind(&mut self, kind: Kind) {
+        if let Some(anchors) = self.anchors() {
+            anchors.set_kind(kind);
+        }
+    }
+
+    /// The running task enters this call of the disk.
+    #[inline]
+    pub(crate) fn set_call(&mut self, call: DiskOp) {
+        if let Some(anchors) = self.anchors() {
+            anchors.set_call(call);
+        }
+    }
+
+    /// The call of the disk that was entered last.
+    pub(crate) fn call(&mut self) -> Option<DiskOp> {
+        self.anchors().and_then(|anchors| anchors.call())
+    }
+
     /// How many choices have been made.
     pub fn count(&self) -> usize {
         self.record.len()
@@ -248,9 +385,23 @@ impl Choices {
     }
 
     #[cold]
-    fn given(&mut self, label: Label, bound: u64, allowed: &dyn Fn(u64) -> bool) -> u64 {
+    fn given(
+        &mut self,
+        label: Label,
+        bound: u64,
+        allowed: &dyn Fn(u64) -> bool,
+        propose: impl FnOnce(&mut Draws<'_>) -> u64,
+    ) -> u64 {
         match &mut self.source {
             Source::Zero | Source::Seed => 0,
+            Source::Anchored(anchors) => {
+                let name = self.labels.name(label);
+                // Streams begin at their first draw: without one, a run of exceptions has none.
+                let (streams, labels) = (&mut self.streams, &self.labels);
+                anchors.choose(self.task, (label, name), bound, || {
+                    propose(&mut streams.draws(label, labels))
+                })
+            }
             Source::Bytes { bytes, at } => {
                 let mut rest = arbitrary::Unstructured::new(&bytes[*at..]);
                 let value = rest.int_in_range(0..=bound - 1).unwrap_or(0);

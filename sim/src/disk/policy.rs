@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{BOUND_MAX, Choices, Label, mix};
+use crate::choice::{BOUND_MAX, Choices, Kind, Label, mix};
 
 /// A style of losing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +121,7 @@ impl Proposer {
         if self.policy == SurvivalPolicy::All {
             return Fate::New;
         }
+        choices.set_kind(Kind::Page(unit.file, unit.page));
         let value = choices.decide(Label::DISK_FATE, FATES.len() as u64, |draws| {
             self.propose(unit, u64::from(draws.bits()))
         });

@@ -327,6 +327,7 @@ impl Kernel {
         state.tasks.push(Task::new(name, fiber));
         state.ready.push(id);
         state.trace.spawn(id, name.unwrap_or(""));
+        state.choices.task_begins(id, name.unwrap_or(""));
         Ok(id)
     }
 

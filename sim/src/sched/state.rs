@@ -11,7 +11,7 @@ use super::strategy::{Strategy, StrategyKind, Turn};
 use super::task::{Named, Task, Wait};
 use super::timer::Timers;
 use super::{Verdict, VerdictKind};
-use crate::choice::{Choices, Label};
+use crate::choice::{Choices, Draws, Label};
 use crate::clock::WallClock;
 use crate::env::{Env, PowerPlan};
 use crate::fault::{Fault, Faults};
@@ -249,10 +249,14 @@ impl State {
             return (!can_stay).then_some(0);
         }
         let strategy = &mut self.strategy;
-        let chosen = self
-            .choices
-            .decide(Label::SCHED_NEXT, count as u64, |draws| strategy.next(&turn, draws) as u64)
-            as usize;
+        let propose = |draws: &mut Draws<'_>| strategy.next(&turn, draws) as u64;
+        let chosen = if self.choices.is_plain() {
+            self.choices.decide(Label::SCHED_NEXT, count as u64, propose)
+        } else {
+            let call = self.choices.call();
+            self.choices.set_kind(turn.kind(call));
+            self.choices.decide_in_order(Label::SCHED_NEXT, &turn.order(count), propose)
+        } as usize;
         self.strategy.taken(&turn, chosen);
         if can_stay { chosen.checked_sub(1) } else { Some(chosen) }
     }

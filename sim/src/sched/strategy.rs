@@ -11,7 +11,8 @@
 use falconry_seam::hook::{Point, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Choices, Draws};
+use crate::choice::{Choices, Draws, Kind};
+use crate::trace::DiskOp;
 
 /// A strategy by name, with what is drawn for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,34 @@ impl Turn<'_> {
     /// The running task offers its turn, or waits actively for another.
     fn gives_way(&self) -> bool {
         matches!(self.point, Point::Yield | Point::Spin)
+    }
+
+    /// The first `count` alternatives, the boring one first: to go on, else to give way to the next task
+    /// in the order of numbers. All others follow in that order, round.
+    #[cold]
+    pub(super) fn order(&self, count: usize) -> Vec<u64> {
+        let stays = self.can_stay && !self.gives_way();
+        let mut order: Vec<u64> = (0..count as u64).collect();
+        order.sort_by_key(|alternative| match alternative {
+            0 if stays => 0,
+            other => 1 + u64::from(self.task(*other as usize).wrapping_sub(self.current + 1)),
+        });
+        order
+    }
+
+    /// The kind of call at which the turn is given, for anchors; `call` is that of the disk.
+    pub(super) fn kind(&self, call: Option<DiskOp>) -> Kind {
+        Kind::Call(match self.point {
+            _ if !self.can_stay => "wait",
+            Point::Yield => "yield",
+            Point::Spin => "spin",
+            Point::Lock => "lock",
+            Point::Notify => "notify",
+            Point::Atomic => "atomic",
+            Point::Cell => "cell",
+            Point::Disk => return call.map_or(Kind::None, Kind::Disk),
+            Point::Thread => "thread",
+        })
     }
 
     /// The alternative whose task gives the highest key; the first of them when several do.
