@@ -84,6 +84,8 @@ fn say_findings(session: &Session, case: &Case, tally: &Tally) -> Result<Exit, S
             control: None,
             trust: Trust::NotRepeated(trust.into()),
             revision: &session.revision,
+            shrunk: None,
+            capsule: None,
             recording: None,
             caller: session.caller,
         };

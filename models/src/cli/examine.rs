@@ -9,6 +9,7 @@ use super::exit::{Exit, Stop};
 use super::session::Session;
 use crate::report::{Report, Trust};
 use crate::run::{Case, Control, Counters, Finding, Outcome, Property, Wishes, control, run_case};
+use crate::shrink::{Alignment, Shrunk};
 use crate::swarm::{
     Examine, Examined, FromWorker, Happening, Pool, SILENCE_MAX, ToWorker, is_interrupted, loss,
 };
@@ -110,11 +111,35 @@ pub struct FindingLine<'a> {
     pub control: Option<&'a Control>,
     /// The command that runs it again.
     pub reproduce: String,
+    /// What making it small came to.
+    pub shrunk: Option<&'a Shrunk>,
+    /// The file of its capsule.
+    pub capsule: Option<&'a str>,
     /// The file that replays it.
     pub recording: Option<&'a str>,
 }
 
+/// The files that were written of a finding.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// Its recording.
+    pub recording: Option<String>,
+    /// Its capsule.
+    pub capsule: Option<String>,
+}
+
 impl Verdict {
+    /// What making it small came to.
+    pub fn shrunk(&self) -> Option<&Shrunk> {
+        self.kept.as_ref()?.shrunk.as_ref()
+    }
+
+    /// Whether it was driven by a capsule that does not fit any more.
+    pub fn is_lost(&self) -> bool {
+        let fit = self.kept.as_ref().and_then(|kept| kept.fit.as_ref());
+        fit.is_some_and(|fit| matches!(fit.alignment, Alignment::Lost { .. }))
+    }
+
     /// How the program ends after it.
     pub fn exit(&self) -> Exit {
         match &self.finding {
@@ -148,12 +173,7 @@ impl Verdict {
     }
 
     /// The text of its report, if it failed.
-    pub fn report(
-        &self,
-        session: &Session,
-        seen: Option<String>,
-        recording: Option<&str>,
-    ) -> Option<String> {
+    pub fn report(&self, session: &Session, seen: Option<String>, files: &Files) -> Option<String> {
         let kept = self.kept.as_deref();
         let report = Report {
             case: &self.case,
@@ -164,7 +184,9 @@ impl Verdict {
             trust: self.trust(),
             control: kept.and_then(|kept| kept.control.as_ref()),
             revision: &session.revision,
-            recording,
+            shrunk: self.shrunk(),
+            capsule: files.capsule.as_deref(),
+            recording: files.recording.as_deref(),
             caller: session.caller,
         };
         Some(report.text())
@@ -191,7 +213,8 @@ impl Verdict {
         )?;
         match &self.finding {
             Some(finding) => {
-                session.output.object("finding", &self.finding_line(session, finding, 1, None))
+                let files = Files::default();
+                session.output.object("finding", &self.finding_line(session, finding, 1, &files))
             }
             None => Ok(()),
         }
@@ -203,7 +226,7 @@ impl Verdict {
         session: &Session,
         finding: &'a Finding,
         count: u64,
-        recording: Option<&'a str>,
+        files: &'a Files,
     ) -> FindingLine<'a> {
         FindingLine {
             case: &self.case,
@@ -212,7 +235,9 @@ impl Verdict {
             count,
             control: self.kept.as_deref().and_then(|kept| kept.control.as_ref()),
             reproduce: session.caller.of_case("replay", &self.case),
-            recording,
+            shrunk: self.shrunk(),
+            capsule: files.capsule.as_deref(),
+            recording: files.recording.as_deref(),
         }
     }
 }
@@ -250,6 +275,8 @@ pub fn report_of(case: &Case) -> Result<Option<String>, String> {
         trust,
         control: Some(&control),
         revision: &super::revision::revision(),
+        shrunk: None,
+        capsule: None,
         recording: None,
         caller: super::command::Caller {
             form: super::command::Form::Cargo,

@@ -21,6 +21,7 @@ mod replay;
 mod revision;
 mod session;
 mod show;
+mod shrink_score;
 mod specimen;
 mod swarm;
 mod typed;
@@ -63,6 +64,7 @@ fn run() -> Exit {
         Verb::Run(run) => replay::run(&session, &run),
         Verb::Swarm(swarm) => swarm::swarm(&session, &swarm),
         Verb::Replay(replay) => replay::replay(&session, &replay),
+        Verb::Shrink(shrink) => replay::shrink(&session, &shrink),
         Verb::Check(check) => check::check(&session, &check),
         Verb::Scenario(verb) => show::scenario(&session, &verb),
         Verb::Fault(verb) => show::fault(&session, &verb),

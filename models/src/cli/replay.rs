@@ -1,12 +1,13 @@
 //! `run`, `replay` and `report`: single cases, with all that they leave behind.
 
+use std::io::Read;
 use std::path::Path;
 
-use falconry_sim::choice::Recording;
+use falconry_sim::choice::{CAPSULE_BYTES_MAX, Capsule, Recording};
 use falconry_sim::trace::{Event, What};
 
 use super::choice::{Choice, laid_over, told, unusable};
-use super::examine::{Examiner, Verdict};
+use super::examine::{Examiner, Files, Verdict};
 use super::exit::{Exit, Stop};
 use super::output::{GREEN, counted, grouped};
 use super::session::Session;
@@ -75,8 +76,7 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
     let examine = Examine {
         stop_at_step: typed.step.map(|step| step.0),
         export: typed.export.clone(),
-        recording: subject.recording.clone(),
-        ..Examine::default()
+        ..subject.driven()
     };
     if let Some(folder) = &typed.export {
         let refused = |what| Stop::Usage(format!("--export {}: {what}", folder.display()));
@@ -101,6 +101,10 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
     } else {
         session.output.text(&boots(&kept.events))?;
     }
+    if let Some(fit) = &kept.fit {
+        session.output.object("alignment", &serde_json::json!({ "alignment": fit }))?;
+        session.output.text(&format!("alignment  {fit}\n"))?;
+    }
     if let Some(divergence) = &kept.divergence {
         session.output.warn(&format!("the recording no longer fits this revision: {divergence}"));
     }
@@ -109,7 +113,8 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
         Exit::Inconclusive
     } else {
         say_outcome(session, &verdict)?;
-        verdict.exit().and_if(kept.divergence.is_some(), Exit::Inconclusive)
+        let is_lost = kept.divergence.is_some() || verdict.is_lost();
+        verdict.exit().and_if(is_lost, Exit::Inconclusive)
     };
     match (&typed.export, &kept.not_exported) {
         (_, Some(why)) => session.output.complain(why),
@@ -124,17 +129,66 @@ pub fn replay(session: &Session, typed: &typed::Replay) -> Result<Exit, Stop> {
 /// `report`.
 pub fn report(session: &Session, typed: &typed::Report) -> Result<Exit, Stop> {
     let subject = Subject::find(session, &typed.what, &typed.case, &typed.store)?;
-    let examine = Examine { recording: subject.recording.clone(), ..Examine::default() };
-    let verdict = subject.examine(session, examine)?;
+    let verdict = subject.examine(session, subject.driven())?;
     verdict.say_objects(session)?;
     say_outcome(session, &verdict)?;
     Ok(Exit::Nothing)
 }
 
+/// `shrink`.
+pub fn shrink(session: &Session, typed: &typed::Shrink) -> Result<Exit, Stop> {
+    let subject = Subject::find(session, &typed.what, &typed.case, &typed.store)?;
+    if subject.driver.recording.is_some() {
+        return Err(Stop::Usage(format!(
+            "'{}' is a recording, which fits its own revision only; shrink its seed: {}",
+            typed.what,
+            session.caller.of_case("shrink", &subject.case)
+        )));
+    }
+    let shrink = Some(session.shrinking(typed.duration.0, typed.jobs));
+    let verdict = subject.examine(session, Examine { shrink, ..subject.driven() })?;
+    let (Some(finding), Some(shrunk)) = (&verdict.finding, verdict.shrunk()) else {
+        verdict.say_objects(session)?;
+        say_outcome(session, &verdict)?;
+        let is_lost = verdict.finding.is_some() || verdict.is_lost();
+        return Ok(Exit::Nothing.and_if(is_lost, Exit::Inconclusive));
+    };
+    let name = format!("{}-{}.capsule", finding.signature().replace('/', "-"), subject.case.seed);
+    let file = match &typed.out {
+        Some(file) => file.clone(),
+        None => session.store_path(&typed.store).with_file_name("runs").join("shrunk").join(name),
+    };
+    let files = Files { capsule: Some(file.display().to_string()), recording: None };
+    session.output.object("finding", &verdict.finding_line(session, finding, 1, &files))?;
+    session.output.text(&verdict.report(session, None, &files).unwrap_or_default())?;
+    write_capsule(&file, &shrunk.capsule)?;
+    session.output.status("Written", &files.capsule.unwrap_or_default());
+    Ok(Exit::Found)
+}
+
+/// Writes a capsule where it is wished.
+///
+/// # Errors
+///
+/// [`Stop::Results`] as the system refuses.
+pub fn write_capsule(file: &Path, text: &str) -> Result<(), Stop> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(file, text))
+        .map_err(|error| Stop::Results(format!("{}: {error}", file.display())))
+}
+
+/// The text of a file that drives a run in place of the seed.
+#[derive(Default)]
+struct Driver {
+    recording: Option<String>,
+    capsule: Option<String>,
+}
+
 /// What `SEED|FILE|latest` stands for.
 struct Subject {
     case: Case,
-    recording: Option<String>,
+    driver: Driver,
 }
 
 impl Subject {
@@ -158,7 +212,7 @@ impl Subject {
                 Self::newest(session, store, |store| store.of_seed(seed))?
             };
             match known {
-                Some(Subject { case, recording }) => {
+                Some(Subject { case, driver }) => {
                     let typed = laid_over(flags, case.clone());
                     if typed != case {
                         let flags = told(flags).join(", ");
@@ -166,9 +220,9 @@ impl Subject {
                             format!("seed {seed} was found otherwise: {flags} change its case");
                         session.output.warn(&text);
                     }
-                    Subject { case: typed, recording }
+                    Subject { case: typed, driver }
                 }
-                None => Subject { case: choice.only_case(seed)?, recording: None },
+                None => Subject { case: choice.only_case(seed)?, driver: Driver::default() },
             }
         } else if Path::new(word).exists() {
             Self::of_file(session, word)?
@@ -198,27 +252,37 @@ impl Subject {
             return Ok(None);
         };
         let sighting = pick(&store)?;
-        Ok(sighting.map(|sighting| Subject { case: sighting.case, recording: None }))
+        Ok(sighting.map(|sighting| Subject { case: sighting.case, driver: Driver::default() }))
     }
 
     fn of_file(session: &Session, file: &str) -> Result<Subject, Stop> {
         let unusable = |what: String| Stop::Usage(format!("{file}: {what}"));
-        let bytes = std::fs::read(file).map_err(|e| unusable(e.to_string()))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| unusable("not a recording: it holds bytes that are no text".into()))?;
-        let recording = Recording::from_text(&text).map_err(|e| unusable(e.to_string()))?;
-        let case = case_of(&recording).ok_or_else(|| {
-            unusable("it does not say its case in a form that this program reads".into())
-        })?;
-        if let Some(revision) = recording.property("revision")
-            && revision != session.revision
-        {
+        let text = read_text(Path::new(file)).map_err(unusable)?;
+        let (case, told, driver) = if Capsule::is_meant(&text) {
+            let capsule = Capsule::from_text(&text).map_err(|e| unusable(e.to_string()))?;
+            let case = crate::shrink::case_of(&capsule).map_err(unusable)?;
+            (case, None, Driver { capsule: Some(text), recording: None })
+        } else {
+            let recording = Recording::from_text(&text).map_err(|e| unusable(e.to_string()))?;
+            let case = case_of(&recording).ok_or_else(|| {
+                unusable("it does not say its case in a form that this program reads".into())
+            })?;
+            let told = recording.property("revision").map(String::from);
+            (case, told, Driver { recording: Some(text), capsule: None })
+        };
+        if let Some(revision) = told.filter(|told| *told != session.revision) {
             session.output.warn(&format!(
                 "{file} was recorded at {revision}, this is {}: a recording fits its own revision only",
                 session.revision
             ));
         }
-        Ok(Subject { case, recording: Some(text) })
+        Ok(Subject { case, driver })
+    }
+
+    /// An examination that is driven as this is.
+    fn driven(&self) -> Examine {
+        let Driver { recording, capsule } = &self.driver;
+        Examine { recording: recording.clone(), capsule: capsule.clone(), ..Examine::default() }
     }
 
     fn examine(&self, session: &Session, examine: Examine) -> Result<Verdict, Stop> {
@@ -230,9 +294,29 @@ impl Subject {
     }
 }
 
+/// The text of a file, read no further than it must be to know that it is of no use.
+fn read_text(file: &Path) -> Result<String, String> {
+    let told = |error: std::io::Error| error.to_string();
+    let mut opened = std::fs::File::open(file).map_err(told)?;
+    let mut bytes = Vec::new();
+    let limit = CAPSULE_BYTES_MAX as u64 + 1;
+    opened.by_ref().take(limit).read_to_end(&mut bytes).map_err(told)?;
+    if std::str::from_utf8(&bytes).is_ok_and(Capsule::is_meant) {
+        return String::from_utf8(bytes).map_err(|error| error.to_string());
+    }
+    let begins = |header: &str| bytes.starts_with(header.as_bytes());
+    if !begins("falconry recording ") && !begins("falconry capsule ") {
+        let is_text = !bytes.contains(&0) && !bytes.is_empty();
+        let why = if is_text { "its first line says neither" } else { "it holds no text" };
+        return Err(format!("neither a capsule nor a recording: {why}"));
+    }
+    opened.read_to_end(&mut bytes).map_err(told)?;
+    String::from_utf8(bytes).map_err(|_| "it holds bytes that are no text".into())
+}
+
 /// The report of a failure, or one line of a success.
 fn say_outcome(session: &Session, verdict: &Verdict) -> Result<(), Stop> {
-    if let Some(report) = verdict.report(session, None, None) {
+    if let Some(report) = verdict.report(session, None, &Files::default()) {
         return session.output.text(&report);
     }
     let Some(kept) = &verdict.kept else { return Ok(()) };

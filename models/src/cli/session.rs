@@ -1,6 +1,7 @@
 //! What every verb knows: how to speak, what the config file says, where results are.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::command::{Caller, Form};
 use super::config::Config;
@@ -9,6 +10,7 @@ use super::output::Output;
 use super::revision::revision;
 use super::typed::{Color, OutputFlags, StoreFlags};
 use crate::store::{Store, StoreError};
+use crate::swarm::Shrinking;
 
 /// Where results are without another word.
 const STORE: &str = "target/falconry/results.sqlite";
@@ -56,6 +58,12 @@ impl Session {
     pub fn jobs(&self, typed: Option<u16>) -> usize {
         let one_a_core = || std::thread::available_parallelism().map_or(1, usize::from);
         typed.or(self.config.jobs.map(Into::into)).map_or_else(one_a_core, usize::from)
+    }
+
+    /// How a failure is made small.
+    pub fn shrinking(&self, time: Duration, jobs: Option<u16>) -> Shrinking {
+        let for_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX >> 20).min(u64::MAX >> 20);
+        Shrinking { for_ms, jobs: self.jobs(jobs), revision: self.revision.clone() }
     }
 
     /// Where the results file is.

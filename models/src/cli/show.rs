@@ -1,6 +1,7 @@
 //! Verbs that run nothing: `scenario`, `fault`, `findings`, `completions`, `man`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use comfy_table::presets::ASCII_MARKDOWN;
@@ -9,13 +10,22 @@ use falconry_sim::fault::Fault;
 use serde::Serialize;
 
 use super::choice::unusable;
+use super::examine::Examiner;
 use super::exit::{Exit, Stop};
 use super::output::{TABLE_WIDTH, grouped};
+use super::replay::write_capsule;
 use super::session::Session;
 use super::typed::{FaultVerb, Findings, Scenario, StoreFlags, Typed};
 use crate::report::{Report, Trust};
 use crate::scenario;
-use crate::store::{Known, Store};
+use crate::store::{Known, Sighting, Store};
+use crate::swarm::{self, Examine};
+
+/// Where capsules are kept that once were findings.
+const REGRESSIONS: &str = "snapshots/regressions";
+
+/// The folder around it, which tells a clone.
+const SNAPSHOTS: &str = "snapshots";
 
 #[derive(Serialize)]
 struct FaultLine {
@@ -91,6 +101,7 @@ fn list_scenarios(session: &Session) -> Result<(), Stop> {
 pub fn findings(session: &Session, verb: &Findings) -> Result<Exit, Stop> {
     match verb {
         Findings::List { store } => list_findings(session, store)?,
+        Findings::Accept { signature, into, store } => accept(session, signature, into, store)?,
         Findings::Show { signature, store } => show_finding(session, signature, store)?,
     }
     Ok(Exit::Nothing)
@@ -131,16 +142,48 @@ fn state(known: &Known) -> &'static str {
     }
 }
 
-fn show_finding(session: &Session, signature: &str, flags: &StoreFlags) -> Result<(), Stop> {
+/// The newest sighting of a signature.
+fn sighting(session: &Session, signature: &str, flags: &StoreFlags) -> Result<Sighting, Stop> {
     let path = session.store_path(flags);
     let store = Store::open_existing(&path)?;
     let sighting = store.map(|store| store.of_signature(signature)).transpose()?.flatten();
-    let Some(sighting) = sighting else {
-        return Err(Stop::Usage(format!(
+    sighting.ok_or_else(|| {
+        Stop::Usage(format!(
             "there is no finding '{signature}' in {}; `findings list` shows all",
             path.display()
+        ))
+    })
+}
+
+/// How long a finding is made small before it is kept.
+const ACCEPT_FOR: Duration = Duration::from_secs(20);
+
+/// Makes a finding small and writes its capsule into a folder of regressions.
+fn accept(session: &Session, signature: &str, into: &Path, flags: &StoreFlags) -> Result<(), Stop> {
+    let Sighting { case, .. } = sighting(session, signature, flags)?;
+    if into == Path::new(REGRESSIONS) && !Path::new(SNAPSHOTS).is_dir() {
+        return Err(Stop::Usage(format!(
+            "there is no folder {SNAPSHOTS} here; call this in a clone, or name a folder by --into DIR"
+        )));
+    }
+    swarm::install_interrupts();
+    let shrink = Some(session.shrinking(ACCEPT_FOR, None));
+    let examine = Examine { shrink, ..Examine::default() };
+    let verdict = Examiner::start()?.examine(&case, examine)?;
+    let Some(shrunk) = verdict.shrunk() else {
+        return Err(Stop::Usage(format!(
+            "seed {} of {} {} does not fail by '{signature}' any more: there is nothing to keep",
+            case.seed, case.engine, case.scenario
         )));
     };
+    let file = into.join(format!("{}-{}.capsule", case.engine, signature.replace('/', "-")));
+    write_capsule(&file, &shrunk.capsule)?;
+    session.output.object("accepted", &serde_json::json!({ "capsule": file, "shrunk": shrunk }))?;
+    session.output.text(&format!("{}: {}\n", file.display(), shrunk.sentence()))
+}
+
+fn show_finding(session: &Session, signature: &str, flags: &StoreFlags) -> Result<(), Stop> {
+    let sighting = sighting(session, signature, flags)?;
     session.output.object("finding", &sighting.finding)?;
     let report = Report {
         case: &sighting.case,
@@ -151,6 +194,8 @@ fn show_finding(session: &Session, signature: &str, flags: &StoreFlags) -> Resul
         control: None,
         trust: Trust::NotRepeated("as it was kept; `report` runs the seed again".into()),
         revision: &session.revision,
+        shrunk: None,
+        capsule: None,
         recording: None,
         caller: session.caller,
     };

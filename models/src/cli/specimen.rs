@@ -7,6 +7,7 @@ use super::exit::{Exit, Stop};
 use super::output::grouped;
 use super::session::Session;
 use super::show::plain_table;
+use super::shrink_score::shrink_score;
 use super::typed::{SpecimenFlags, SpecimenVerb};
 use super::values::did_you_mean;
 use crate::cli::choice::unusable;
@@ -20,6 +21,9 @@ pub fn specimen(session: &Session, verb: &SpecimenVerb) -> Result<Exit, Stop> {
         SpecimenVerb::List => list(session),
         SpecimenVerb::Score { starts, limit, which } => {
             score(session, u64::from(*starts), limit.0, which)
+        }
+        SpecimenVerb::ShrinkScore { prove_minimal, limit, which } => {
+            shrink_score(session, *prove_minimal, limit.0, &chosen(which)?, which.jobs)
         }
         SpecimenVerb::Twins { runs, which } => twins(session, runs.0, which),
     }

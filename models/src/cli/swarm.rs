@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::choice::{CANARY, Choice, canary};
 use super::command::profile_name;
-use super::examine::{Examiner, Verdict};
+use super::examine::{Examiner, Files, Verdict};
 use super::exit::{Exit, Stop};
 use super::output::{TABLE_WIDTH, grouped};
 use super::session::Session;
@@ -77,6 +77,8 @@ struct Plan {
     identity: String,
     /// Whether the canary's own verdict was asked for.
     asks_for_canary: bool,
+    /// How long each finding is made small.
+    shrink_for: Duration,
 }
 
 impl Plan {
@@ -120,7 +122,8 @@ impl Plan {
             resumed,
             parts,
         };
-        Ok(Plan { goal, range, identity, asks_for_canary })
+        let shrink_for = typed.shrink_for.0;
+        Ok(Plan { goal, range, identity, asks_for_canary, shrink_for })
     }
 
     /// Seeds of each part, when they were given.
@@ -168,7 +171,7 @@ fn conclude(
         );
     }
     let counted = discoveries.iter().filter(|discovery| plan.counts(&discovery.found.finding));
-    let is_kept = say_findings(session, &results, counted, kept.as_ref())?;
+    let is_kept = say_findings(session, plan, &results, counted, kept.as_ref())?;
     exit = exit.and_if(!is_kept, Exit::Results);
     say_summaries(session, plan, &results)?;
     Ok(exit)
@@ -178,6 +181,27 @@ impl Plan {
     /// Whether a finding counts: expected ones do not, unless they were asked for.
     fn counts(&self, finding: &Finding) -> bool {
         self.asks_for_canary || !finding.expected_finding
+    }
+
+    /// Runs a finding again and makes it small. Where that costs the worker, it is run as it is.
+    fn examined(
+        &self,
+        session: &Session,
+        examiner: &mut Examiner,
+        discovery: &Discovery,
+    ) -> Result<Verdict, Stop> {
+        let case = &discovery.case;
+        // Two runs that differ, or a machine that stands still, have nothing to hold on to.
+        let is_steady = discovery.found.finding.property != Property::Nondeterminism;
+        if is_steady && !self.shrink_for.is_zero() {
+            let shrink = Some(session.shrinking(self.shrink_for, None));
+            let verdict = examiner.examine(case, Examine { shrink, ..Examine::default() })?;
+            if verdict.kept.is_some() {
+                return Ok(verdict);
+            }
+            *examiner = Examiner::start()?;
+        }
+        examiner.examine(case, Examine::default())
     }
 
     fn canary(&self, results: &Results) -> Canary {
@@ -286,6 +310,7 @@ fn keep(
 /// Runs each finding again, shows its report and keeps its files; says whether they could be kept.
 fn say_findings<'a>(
     session: &Session,
+    plan: &Plan,
     results: &Results,
     discoveries: impl Iterator<Item = &'a Discovery>,
     kept: Option<&Kept>,
@@ -303,23 +328,24 @@ fn say_findings<'a>(
                 Some(examiner) => examiner,
                 None => examiner.insert(Examiner::start()?),
             };
-            verdict = examiner.examine(&discovery.case, Examine::default())?;
+            verdict = plan.examined(session, examiner, discovery)?;
         }
         let seen = seen(discovery, run, &verdict, kept);
-        verdict.finding = Some(finding.clone());
-        let recording = match kept.map(|kept| keep_files(session, &kept.artefacts, &verdict)) {
-            None => None,
-            Some(Ok(recording)) => recording,
+        if verdict.shrunk().is_none() {
+            verdict.finding = Some(finding.clone());
+        }
+        let files = match kept.map(|kept| keep_files(session, &kept.artefacts, &verdict)) {
+            None => Files::default(),
+            Some(Ok(files)) => files,
             Some(Err(error)) => {
                 session.output.complain(&format!("artefacts of {}: {error}", finding.signature()));
                 is_kept = false;
-                None
+                Files::default()
             }
         };
-        let recording = recording.as_deref();
-        let line = verdict.finding_line(session, finding, count, recording);
+        let line = verdict.finding_line(session, finding, count, &files);
         session.output.object("finding", &line)?;
-        if let Some(report) = verdict.report(session, Some(seen), recording) {
+        if let Some(report) = verdict.report(session, Some(seen), &files) {
             let shown = if is_short { report.lines().next().unwrap_or("") } else { &report };
             session.output.text(&format!("{shown}\n"))?;
         }
@@ -351,31 +377,35 @@ fn seen(discovery: &Discovery, run: u64, verdict: &Verdict, kept: Option<&Kept>)
     text
 }
 
-/// Writes recording, trace and report; returns the path of the recording.
+/// Writes capsule, recording, trace and report; returns the paths of the first two.
 fn keep_files(
     session: &Session,
     artefacts: &Artefacts,
     verdict: &Verdict,
-) -> std::io::Result<Option<String>> {
-    let Some(finding) = &verdict.finding else { return Ok(None) };
+) -> std::io::Result<Files> {
+    let mut files = Files::default();
+    let Some(finding) = &verdict.finding else { return Ok(files) };
     let seed = verdict.case.seed;
     let name = format!("{}-{seed}", finding.signature().replace('/', "-"));
-    let mut path = None;
+    if let Some(shrunk) = verdict.shrunk() {
+        let file = artefacts.write(&format!("{name}.capsule"), &shrunk.capsule)?;
+        files.capsule = Some(file.display().to_string());
+    }
     if let Some(recording) = verdict.recording(&session.revision) {
         let file = artefacts.write(&format!("{name}.recording"), &recording)?;
-        path = Some(file.display().to_string());
+        files.recording = Some(file.display().to_string());
     }
     if let Some(kept) = &verdict.kept {
         let lines = kept.events.iter().map(serde_json::to_string);
         let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
         artefacts.write(&format!("{name}.trace.jsonl"), &(lines.join("\n") + "\n"))?;
     }
-    if let Some(report) = verdict.report(session, None, path.as_deref()) {
+    if let Some(report) = verdict.report(session, None, &files) {
         let plain = anstream::adapter::strip_str(&report).to_string();
         artefacts.write(&format!("{name}.report.txt"), &plain)?;
     }
     artefacts.link_latest()?;
-    Ok(path)
+    Ok(files)
 }
 
 /// A swarm begins.

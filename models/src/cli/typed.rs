@@ -71,8 +71,10 @@ pub enum Verb {
     Run(Run),
     /// Run many seeds on all cores
     Swarm(Swarm),
-    /// Run one seed or recording again; -v shows its full trace
+    /// Run one seed, recording or capsule again; -v shows its full trace
     Replay(Replay),
+    /// Make a failure small and write it as a capsule
+    Shrink(Shrink),
     /// Run each seed twice and compare event by event
     Check(Check),
     /// Show the scenarios, or write a new one
@@ -176,6 +178,9 @@ pub struct Swarm {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub fail_fast: Option<u32>,
+    /// How long each new finding is made small; 0s leaves it as it is
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub shrink_for: Span,
     /// End a busy worker that is silent for so long
     #[arg(long, value_name = "TIME", hide = true)]
     pub silence: Option<Span>,
@@ -194,7 +199,7 @@ pub struct Swarm {
 /// `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// A seed, the file of a recording, or `latest`
+    /// A seed, the file of a recording or a capsule, or `latest`
     #[arg(value_name = "SEED|FILE|latest")]
     pub what: String,
     /// Stop at this step and show what led there
@@ -203,6 +208,28 @@ pub struct Replay {
     /// Write what the disk holds at the end into this folder, as real files
     #[arg(long, value_name = "DIR")]
     pub export: Option<PathBuf>,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `shrink`.
+#[derive(Debug, Args)]
+pub struct Shrink {
+    /// A seed, the file of a capsule, or `latest`
+    #[arg(value_name = "SEED|FILE|latest")]
+    pub what: String,
+    /// How long at most
+    #[arg(long = "for", value_name = "TIME", default_value = "20s")]
+    pub duration: Span,
+    /// How many candidates at once [default: one a core]
+    #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Where the capsule goes [default: runs/shrunk/ beside the results]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub case: CaseFlags,
     #[command(flatten)]
@@ -230,7 +257,7 @@ pub struct Check {
 /// `report`.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// A seed, the file of a recording, or `latest`
+    /// A seed, the file of a recording or a capsule, or `latest`
     #[arg(value_name = "SEED|FILE|latest")]
     pub what: String,
     #[command(flatten)]
@@ -277,6 +304,17 @@ pub enum SpecimenVerb {
         #[command(flatten)]
         which: SpecimenFlags,
     },
+    /// How small each bug becomes, and how long that takes
+    ShrinkScore {
+        /// Leave out each choice that is left, one after the other: the failure must be gone
+        #[arg(long)]
+        prove_minimal: bool,
+        /// Time of one core for each specimen
+        #[arg(long, value_name = "TIME", default_value = "20s")]
+        limit: Span,
+        #[command(flatten)]
+        which: SpecimenFlags,
+    },
     /// Run the mended twins: each conviction is a false alarm
     Twins {
         /// Runs of all twins together
@@ -304,6 +342,16 @@ pub struct SpecimenFlags {
 pub enum Findings {
     /// One line for each signature
     List {
+        #[command(flatten)]
+        store: StoreFlags,
+    },
+    /// Make a finding small and keep its capsule among the regressions that `cargo test` runs first
+    Accept {
+        /// The signature, as `findings list` prints it
+        signature: String,
+        /// The folder it goes to
+        #[arg(long, value_name = "DIR", default_value = "snapshots/regressions")]
+        into: PathBuf,
         #[command(flatten)]
         store: StoreFlags,
     },

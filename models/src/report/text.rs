@@ -7,6 +7,7 @@ use super::events::{Told, is_fault, tell};
 use crate::cli::command::Caller;
 use crate::cli::output::{RED, grouped};
 use crate::run::{Case, Control, Finding};
+use crate::shrink::Shrunk;
 
 /// Width of the rule under the first line.
 const WIDTH: usize = 92;
@@ -49,6 +50,10 @@ pub struct Report<'a> {
     pub control: Option<&'a Control>,
     /// The revision that was run.
     pub revision: &'a str,
+    /// What making it small came to; what is shown is the small run then.
+    pub shrunk: Option<&'a Shrunk>,
+    /// The file of its capsule, if one was written.
+    pub capsule: Option<&'a str>,
     /// A file that replays it, if one was written.
     pub recording: Option<&'a str>,
     /// Who reads it.
@@ -170,6 +175,9 @@ impl Report<'_> {
     }
 
     fn push_standing(&self, lines: &mut Vec<String>) {
+        if let Some(shrunk) = self.shrunk {
+            lines.push(row("shrunk", &shrunk.sentence()));
+        }
         if let Some(seen) = &self.seen {
             let labels = std::iter::once("seen").chain(std::iter::repeat(""));
             lines.extend(labels.zip(seen.lines()).map(|(label, line)| row(label, line)));
@@ -191,11 +199,17 @@ impl Report<'_> {
     fn push_commands(&self, lines: &mut Vec<String>) {
         // Commands are shown as they must be typed, whatever their letters.
         let mut command = |label: &str, text: String| lines.push(format!("  {label:<12}{text}"));
+        if let Some(file) = self.capsule {
+            command("small case", self.caller.plain(&["replay", file]));
+        }
         command("reproduce", self.caller.of_case("replay", self.case));
         command("as a test", self.caller.as_test(self.case));
         command("look", self.caller.of_case("report", self.case));
         if let Some(file) = self.recording {
             command("recording", self.caller.plain(&["replay", file]));
+        }
+        if self.seen.is_some() {
+            command("keep", self.caller.plain(&["findings", "accept", &self.finding.signature()]));
         }
     }
 }

@@ -156,34 +156,39 @@ impl fmt::Display for Alignment {
     }
 }
 
-/// What the replay of a capsule came to.
-#[derive(Clone, Debug)]
-pub struct Replayed {
+/// How a capsule was made to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fit {
     /// How well it fits.
     pub alignment: Alignment,
-    /// The exceptions as they were moved: they drive the run from now on.
-    pub exceptions: Vec<Exception>,
     /// Whether the failure came only after neighbours were tried.
     pub was_repaired: bool,
 }
 
-/// Fits a capsule to this revision.
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let repaired =
+            if self.was_repaired { ", after neighbouring places were tried" } else { "" };
+        write!(f, "{}{repaired}", self.alignment)
+    }
+}
+
+/// Fits a capsule to this revision: how well, and the exceptions that drive its run from now on.
 ///
 /// # Errors
 ///
 /// Where the case cannot be run at all.
-pub fn replay(case: &Case, capsule: &Capsule) -> Result<Replayed, CaseError> {
+pub fn fit(
+    capsule: &Capsule,
+    run: impl Fn(&[Exception]) -> Result<Outcome, CaseError>,
+) -> Result<(Fit, Vec<Exception>), CaseError> {
     let signature = capsule.property("signature").unwrap_or("");
-    let run = |exceptions: &[Exception]| {
-        let wishes = Wishes { exceptions: Some(exceptions.to_vec()), ..Wishes::default() };
-        run_case(case, &wishes)
-    };
     let fails = |outcome: &Outcome| signature_of(outcome).as_deref() == Some(signature);
     let of = capsule.exceptions.len();
     let mut exceptions = capsule.exceptions.clone();
     let mut outcome = run(&exceptions)?;
     if Some(format!("{:032x}", outcome.digest).as_str()) == capsule.property("digest") {
-        return Ok(Replayed { alignment: Alignment::Exact, exceptions, was_repaired: false });
+        return Ok((Fit { alignment: Alignment::Exact, was_repaired: false }, exceptions));
     }
     for _ in 0..ROUNDS_MAX {
         let anchored = outcome.anchored.take().unwrap_or_default();
@@ -197,7 +202,7 @@ pub fn replay(case: &Case, capsule: &Capsule) -> Result<Replayed, CaseError> {
     }
     let mut was_repaired = false;
     if !fails(&outcome)
-        && let Some((other, repaired)) = repair(&exceptions, run, fails)?
+        && let Some((other, repaired)) = repair(&exceptions, &run, fails)?
     {
         (exceptions, outcome, was_repaired) = (other, repaired, true);
     }
@@ -211,7 +216,7 @@ pub fn replay(case: &Case, capsule: &Capsule) -> Result<Replayed, CaseError> {
         true => Alignment::Aligned { met: stayed, moved, of },
         false => Alignment::Lost { met: stayed + moved, of },
     };
-    Ok(Replayed { alignment, exceptions, was_repaired })
+    Ok((Fit { alignment, was_repaired }, exceptions))
 }
 
 /// Moves what was not met to the nearest place of its kind.
@@ -250,6 +255,16 @@ fn nearest(wanted: &Anchor, anchored: &Anchored, used: &BTreeSet<Anchor>) -> Opt
         }
         span = span.rsplit_once('/').map_or("", |(outer, _)| outer);
     }
+}
+
+/// Runs a case by exceptions.
+///
+/// # Errors
+///
+/// Where the case cannot be run at all.
+pub fn run_by(case: &Case, exceptions: &[Exception]) -> Result<Outcome, CaseError> {
+    let wishes = Wishes { exceptions: Some(exceptions.to_vec()), ..Wishes::default() };
+    run_case(case, &wishes)
 }
 
 /// Tries each exception at neighbouring numbers, one at a time.

@@ -8,15 +8,17 @@
 //! count the later ones anew.
 
 mod capsule;
+mod score;
 mod size;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use falconry_sim::choice::Exception;
 use falconry_sim::shrink::{Subject, reduce};
 use serde::{Deserialize, Serialize};
 
-pub use capsule::{Alignment, Replayed, case_of, replay, write};
+pub use capsule::{Alignment, Fit, case_of, fit, run_by, write};
+pub use score::{SHRINK_STARTS, Shrinkage, shrinkage};
 pub use size::Size;
 
 use crate::run::{Case, CaseError, Control, Outcome, Wishes, control, run_case};
@@ -31,6 +33,14 @@ pub struct Budget {
     pub until: Instant,
     /// How many candidates are run at a time.
     pub jobs: usize,
+}
+
+impl Budget {
+    /// So much time from now on.
+    #[expect(clippy::disallowed_methods, reason = "the runner may look at the clock to stop")]
+    pub fn for_time(time: Duration, jobs: usize) -> Budget {
+        Budget { until: Instant::now() + time, jobs }
+    }
 }
 
 /// What shrinking came to.
@@ -71,8 +81,7 @@ struct Small<'a> {
 
 impl Subject for Small<'_> {
     fn run(&self, exceptions: &[Exception]) -> Option<Vec<Exception>> {
-        let wishes = Wishes { exceptions: Some(exceptions.to_vec()), ..Wishes::default() };
-        let outcome = run_case(self.case, &wishes).ok()?;
+        let outcome = run_by(self.case, exceptions).ok()?;
         let fails = outcome.findings.first()?.signature() == self.signature;
         fails.then_some(outcome.anchored?.exceptions)
     }
@@ -129,10 +138,9 @@ pub fn shrink(
     let exceptions = first.anchored.clone().unwrap_or_default().exceptions;
     let small = Small { case, signature: &signature, budget };
     let Some(reduced) = reduce(&small, &exceptions, budget.jobs) else { return Ok(None) };
-    let left = Wishes { exceptions: Some(reduced.exceptions.clone()), ..Wishes::default() };
-    let last = run_case(case, &left)?;
+    let last = run_by(case, &reduced.exceptions)?;
     let (controlled, without) = control::of(case);
-    let control = Control::new(without, &run_case(&controlled, &left)?);
+    let control = Control::new(without, &run_by(&controlled, &reduced.exceptions)?);
     let mut shrunk = Shrunk {
         capsule: String::new(),
         before: Size::of(&exceptions, &first),

@@ -22,7 +22,7 @@ pub use interrupt::{install as install_interrupts, requested as is_interrupted};
 pub use plan::{Seeds, identity};
 pub use pool::{Happening, Lost, Pool, SILENCE_MAX, is_worker};
 pub use progress::Progress;
-pub use protocol::{Examine, Examined, Found, FromWorker, Mode, ToWorker};
+pub use protocol::{Examine, Examined, Found, FromWorker, Mode, Shrinking, ToWorker};
 pub use runner::{Canary, Ending, Goal, Results, loss, run};
 pub use silence::believed_after;
 pub use summary::{Row, Summary, summaries, table};

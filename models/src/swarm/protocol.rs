@@ -10,6 +10,7 @@ use falconry_sim::trace::Event;
 use serde::{Deserialize, Serialize};
 
 use crate::run::{Case, Control, Counters, Finding, Outcome};
+use crate::shrink::{Fit, Shrunk};
 
 /// From the parent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +58,21 @@ pub struct Examine {
     pub export: Option<std::path::PathBuf>,
     /// The text of a recording that drives the run instead of the seed.
     pub recording: Option<String>,
+    /// The text of a capsule that does.
+    pub capsule: Option<String>,
+    /// Make the failure small first; what is kept is then of the small run.
+    pub shrink: Option<Shrinking>,
+}
+
+/// How a failure is made small.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shrinking {
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// How many candidates are run at a time.
+    pub jobs: usize,
+    /// The revision, which the capsule tells.
+    pub revision: String,
 }
 
 /// From a worker.
@@ -115,6 +131,10 @@ pub struct Examined {
     pub events: Vec<Event>,
     /// The text of its recording.
     pub recording: Option<String>,
+    /// How well the capsule that drove it fits.
+    pub fit: Option<Fit>,
+    /// What making it small came to, if that was asked for and done.
+    pub shrunk: Option<Shrunk>,
     /// Where a recording that drove it stopped fitting.
     pub divergence: Option<String>,
     /// Why the disk was not exported, if that failed.

@@ -13,13 +13,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use falconry_sim::choice::Recording;
+use falconry_sim::choice::{Capsule, Exception, Recording};
 
 use super::compare::difference;
 use super::protocol::{Batch, Broken, Done, Examine, Examined, Found, FromWorker, Mode, ToWorker};
 use super::watchdog::Watchdog;
 use crate::run::{Case, CaseError, Control, Counters, Outcome, Wishes, control, run_case};
+use crate::shrink::{self, Budget, Fit, Shrunk};
 
 /// A worker that has leaked this many tasks is replaced.
 const ABANDONED_MAX: u64 = 100;
@@ -155,20 +157,18 @@ impl Worker {
     }
 
     fn examine(&self, examine: Examine) {
-        let Some(case) = examine.case else {
+        let Some(case) = examine.case.clone() else {
             return self.voice.say(&FromWorker::Refused("no case was given".into()));
         };
-        let replay = match examine.recording.as_deref().map(Recording::from_text).transpose() {
-            Ok(replay) => replay,
-            Err(error) => return self.voice.say(&FromWorker::Refused(error.to_string())),
-        };
+        let Some(driven) = self.driven(&case, &examine) else { return };
         let stops = examine.stop_at_step.is_some();
         let wishes = Wishes {
             trace: true,
             recording: true,
             stop_at_step: examine.stop_at_step,
             export: examine.export,
-            replay,
+            replay: driven.recording,
+            exceptions: driven.exceptions,
             ..Wishes::default()
         };
         let Some(mut outcome) = self.run(&case, &wishes) else { return };
@@ -176,7 +176,8 @@ impl Worker {
         let is_free = wishes.replay.is_none() && !stops;
         let control = if is_free && !outcome.findings.is_empty() {
             let (control, without) = control::of(&case);
-            let Some(controlled) = self.run(&control, &Wishes::default()) else { return };
+            let plain = Wishes { exceptions: wishes.exceptions.clone(), ..Wishes::default() };
+            let Some(controlled) = self.run(&control, &plain) else { return };
             Some(Control::new(without, &controlled))
         } else {
             None
@@ -197,6 +198,8 @@ impl Worker {
             not_exported: outcome.not_exported.take(),
             events,
             recording,
+            fit: driven.fit,
+            shrunk: driven.shrunk,
             second_digest,
             control,
             difference: found_difference,
@@ -204,11 +207,52 @@ impl Worker {
         })));
     }
 
+    /// What drives an examination in place of the seed; `None` when it cannot be, which was then said.
+    fn driven(&self, case: &Case, examine: &Examine) -> Option<Driven> {
+        let refused = |what: String| {
+            self.voice.say(&FromWorker::Refused(what));
+            None
+        };
+        let mut driven = Driven::default();
+        match examine.recording.as_deref().map(Recording::from_text).transpose() {
+            Ok(recording) => driven.recording = recording,
+            Err(error) => return refused(error.to_string()),
+        }
+        match examine.capsule.as_deref().map(Capsule::from_text).transpose() {
+            Ok(None) => {}
+            Ok(Some(capsule)) => {
+                let fitted = self.guarded(case.seed, || {
+                    shrink::fit(&capsule, |exceptions| shrink::run_by(case, exceptions))
+                })?;
+                (driven.fit, driven.exceptions) = (Some(fitted.0), Some(fitted.1));
+            }
+            Err(error) => return refused(error.to_string()),
+        }
+        if let Some(order) = &examine.shrink {
+            let budget = Budget::for_time(Duration::from_millis(order.for_ms), order.jobs);
+            let from = driven.exceptions.as_deref();
+            let shrunk =
+                self.guarded(case.seed, || shrink::shrink(case, &order.revision, from, budget))?;
+            if let Some(capsule) = shrunk.as_ref().map(|shrunk| Capsule::from_text(&shrunk.capsule))
+            {
+                let capsule = capsule.expect("what was written just now");
+                driven.exceptions = Some(capsule.exceptions);
+            }
+            driven.shrunk = shrunk;
+        }
+        Some(driven)
+    }
+
     /// Runs one case; `None` when it could not be run, which has then been said.
     fn run(&self, case: &Case, wishes: &Wishes) -> Option<Outcome> {
-        self.voice.say(&FromWorker::At(case.seed));
+        self.guarded(case.seed, || run_case(case, wishes))
+    }
+
+    /// Runs under the watchdog; `None` when it could not be run, which has then been said.
+    fn guarded<R>(&self, seed: u64, run: impl FnOnce() -> Result<R, CaseError>) -> Option<R> {
+        self.voice.say(&FromWorker::At(seed));
         let watched = self.watchdog.watch();
-        let result = catch_unwind(AssertUnwindSafe(|| attempt(case, wishes)));
+        let result = catch_unwind(AssertUnwindSafe(run));
         drop(watched);
         match result {
             Ok(Ok(outcome)) => Some(outcome),
@@ -218,15 +262,20 @@ impl Worker {
             }
             Err(payload) => {
                 let message = panic_text(payload.as_ref());
-                self.voice.say(&FromWorker::Broken(Broken { seed: case.seed, message }));
+                self.voice.say(&FromWorker::Broken(Broken { seed, message }));
                 None
             }
         }
     }
 }
 
-fn attempt(case: &Case, wishes: &Wishes) -> Result<Outcome, CaseError> {
-    run_case(case, wishes)
+/// What drives an examination in place of the seed.
+#[derive(Default)]
+struct Driven {
+    recording: Option<Recording>,
+    exceptions: Option<Vec<Exception>>,
+    fit: Option<Fit>,
+    shrunk: Option<Shrunk>,
 }
 
 /// Whether a seed is one of those that every swarm runs twice.
