@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Shrunk, signature_of};
 use crate::cli::command::profile_name;
-use crate::run::{Case, CaseError, Outcome, Profile, Wishes, run_case};
+use crate::run::{Case, CaseError, Outcome, Profile};
 
 /// A capsule is meant to be no longer.
 const BYTES_MEANT: usize = 4096;
@@ -255,16 +255,6 @@ fn nearest(wanted: &Anchor, anchored: &Anchored, used: &BTreeSet<Anchor>) -> Opt
         }
         span = span.rsplit_once('/').map_or("", |(outer, _)| outer);
     }
-}
-
-/// Runs a case by exceptions.
-///
-/// # Errors
-///
-/// Where the case cannot be run at all.
-pub fn run_by(case: &Case, exceptions: &[Exception]) -> Result<Outcome, CaseError> {
-    let wishes = Wishes { exceptions: Some(exceptions.to_vec()), ..Wishes::default() };
-    run_case(case, &wishes)
 }
 
 /// Tries each exception at neighbouring numbers, one at a time.

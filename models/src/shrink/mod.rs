@@ -17,7 +17,7 @@ use falconry_sim::choice::Exception;
 use falconry_sim::shrink::{Subject, reduce};
 use serde::{Deserialize, Serialize};
 
-pub use capsule::{Alignment, Fit, case_of, fit, run_by, write};
+pub use capsule::{Alignment, Fit, case_of, fit, write};
 pub use score::{SHRINK_STARTS, Shrinkage, shrinkage};
 pub use size::Size;
 
@@ -72,17 +72,21 @@ impl Shrunk {
     }
 }
 
+/// Runs a case, as [`run_case`] and [`crate::run::run_with`] do.
+pub type Run<'a> = dyn Fn(&Case, &Wishes) -> Result<Outcome, CaseError> + Sync + 'a;
+
 /// A case that is being made small.
 struct Small<'a> {
     case: &'a Case,
+    run: &'a Run<'a>,
     signature: &'a str,
     budget: Budget,
 }
 
 impl Subject for Small<'_> {
     fn run(&self, exceptions: &[Exception]) -> Option<Vec<Exception>> {
-        let outcome = run_by(self.case, exceptions).ok()?;
-        let fails = outcome.findings.first()?.signature() == self.signature;
+        let outcome = by(self.run, self.case, exceptions).ok()?;
+        let fails = signature_of(&outcome)? == self.signature;
         fails.then_some(outcome.anchored?.exceptions)
     }
 
@@ -94,6 +98,20 @@ impl Subject for Small<'_> {
     fn is_over(&self) -> bool {
         Instant::now() >= self.budget.until
     }
+}
+
+/// Runs a case by exceptions.
+fn by(run: &Run<'_>, case: &Case, exceptions: &[Exception]) -> Result<Outcome, CaseError> {
+    run(case, &Wishes { exceptions: Some(exceptions.to_vec()), ..Wishes::default() })
+}
+
+/// Runs a case of a built-in engine by exceptions.
+///
+/// # Errors
+///
+/// Where the case cannot be run at all.
+pub fn run_by(case: &Case, exceptions: &[Exception]) -> Result<Outcome, CaseError> {
+    by(&run_case, case, exceptions)
 }
 
 /// For each boot the exceptions without it, those after it counted anew.
@@ -116,14 +134,29 @@ fn without_a_boot(exceptions: &[Exception]) -> Vec<Vec<Exception>> {
     (1..=last).map(without).collect()
 }
 
-/// Shrinks the failure of a case. `None` when it does not fail, or not when it is driven by its own
-/// exceptions.
+/// Shrinks the failure of a case of a built-in engine, as [`shrink_with`] does.
+///
+/// # Errors
+///
+/// Where the case cannot be run at all.
+pub fn shrink(
+    case: &Case,
+    revision: &str,
+    from: Option<&[Exception]>,
+    budget: Budget,
+) -> Result<Option<Shrunk>, CaseError> {
+    shrink_with(&run_case, case, revision, from, budget)
+}
+
+/// Shrinks the failure of a case that `run` runs, which is the one of its seed, or of the exceptions
+/// `from`. `None` when it does not fail, or not when it is driven by its own exceptions.
 ///
 /// # Errors
 ///
 /// Where the case cannot be run at all.
 #[expect(clippy::disallowed_methods, reason = "the runner may look at the clock to stop")]
-pub fn shrink(
+pub fn shrink_with(
+    run: &Run<'_>,
     case: &Case,
     revision: &str,
     from: Option<&[Exception]>,
@@ -132,15 +165,14 @@ pub fn shrink(
     let began = Instant::now();
     let wishes =
         Wishes { anchors: true, exceptions: from.map(<[Exception]>::to_vec), ..Wishes::default() };
-    let first = run_case(case, &wishes)?;
-    let Some(finding) = first.findings.first() else { return Ok(None) };
-    let signature = finding.signature();
+    let first = run(case, &wishes)?;
+    let Some(signature) = signature_of(&first) else { return Ok(None) };
     let exceptions = first.anchored.clone().unwrap_or_default().exceptions;
-    let small = Small { case, signature: &signature, budget };
+    let small = Small { case, run, signature: &signature, budget };
     let Some(reduced) = reduce(&small, &exceptions, budget.jobs) else { return Ok(None) };
-    let last = run_by(case, &reduced.exceptions)?;
+    let last = by(run, case, &reduced.exceptions)?;
     let (controlled, without) = control::of(case);
-    let control = Control::new(without, &run_by(&controlled, &reduced.exceptions)?);
+    let control = Control::new(without, &by(run, &controlled, &reduced.exceptions)?);
     let mut shrunk = Shrunk {
         capsule: String::new(),
         before: Size::of(&exceptions, &first),
