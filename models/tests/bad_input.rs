@@ -219,9 +219,9 @@ fn files_that_cannot_be_read() {
         (
             "replay letter",
             2,
-            "error: letter: not a recording: the first line is not 'falconry recording 1'\n",
+            "error: letter: neither a capsule nor a recording: its first line says neither\n",
         ),
-        ("replay bytes", 2, "error: bytes: not a recording: it holds bytes that are no text\n"),
+        ("replay bytes", 2, "error: bytes: neither a capsule nor a recording: it holds no text\n"),
         (
             "replay newer",
             2,
@@ -246,9 +246,89 @@ fn files_that_cannot_be_read() {
     hold(&room, rows);
 }
 
+/// A capsule that replays.
+const CAPSULE: &str = "falconry capsule 1\n# a remark\nengine canary\nscenario kv/bank\nseed 7\n\
+    faults accelerated\nsignature durability/a872333e\nrevision 3f9c1d2\ndigest 00\nchoices\n\
+    boot 1, main, txn.0\n  workload/op = 1\nend 1\n";
+
+#[test]
+fn capsules_that_cannot_be_used() {
+    let room = Room::new("capsules");
+    let changed = |from: &str, to: &str| {
+        let text = CAPSULE.replacen(from, to, 1);
+        assert_ne!(text, CAPSULE, "{from:?} is not in it");
+        text
+    };
+    write(&room, "half", &CAPSULE[..CAPSULE.len() / 2]);
+    write(&room, "nearly", &CAPSULE[..CAPSULE.len() - 7]);
+    write(&room, "newer", changed("capsule 1", "capsule 2"));
+    write(&room, "nowhere", changed("kv/bank", "kv/vault"));
+    write(&room, "stranger", changed("engine canary", "engine orcale"));
+    write(&room, "later", changed("revision 3f9c1d2", "colour red"));
+    write(&room, "seedless", changed("seed 7\n", ""));
+    write(&room, "zero", changed("op = 1", "op = 0"));
+    write(&room, "rubbish", [b"falconry capsule 1\n".as_slice(), &[0xFF, 0, 0xFE]].concat());
+    let long = changed("# a remark", &format!("# {}", "long ".repeat(20 << 20)));
+    write(&room, "long", long);
+    let rows: &[Row] = &[
+        ("replay half", 2, "error: half: the capsule is cut short: no line 'choices'\n"),
+        ("replay nearly", 2, "error: nearly: the capsule is cut short: no line 'end'\n"),
+        ("replay newer", 2, "error: newer: a capsule of version 2; this program reads version 1\n"),
+        (
+            "replay nowhere",
+            2,
+            "error: there is no scenario 'kv/vault'; `scenario list` shows all\n",
+        ),
+        (
+            "replay stranger",
+            2,
+            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
+        ),
+        ("replay later", 2, "error: later: it says colour red, which this program cannot read\n"),
+        ("replay seedless", 2, "error: seedless: it does not say its seed\n"),
+        ("replay zero", 2, "error: zero: line 12 is damaged: not a choice\n"),
+        ("replay rubbish", 2, "error: rubbish: it holds bytes that are no text\n"),
+        ("replay long", 2, "error: long: longer than 1048576 bytes, which no capsule is\n"),
+        ("shrink rubbish", 2, "error: rubbish: it holds bytes that are no text\n"),
+        (
+            "shrink nothing",
+            2,
+            "error: 'nothing' is no seed, there is no file of that name, and it is not 'latest'\n",
+        ),
+        (
+            "findings accept durability/0b41f7e2",
+            2,
+            "error: there is no finding 'durability/0b41f7e2' in target/falconry/results.sqlite; \
+             `findings list` shows all\n",
+        ),
+    ];
+    hold(&room, rows);
+}
+
+#[test]
+fn a_capsule_that_passes_and_one_that_no_longer_fits() {
+    let room = Room::new("fits");
+    write(&room, "passes", CAPSULE);
+    write(&room, "lost", CAPSULE.replace("workload/op", "workload/gone"));
+    let passes = room.call(&["replay", "passes"]);
+    assert_eq!(passes.code, Some(0), "{}", passes.stderr);
+    assert!(passes.stdout.contains("alignment  aligned 1 + 0 of 1\n"), "{}", passes.stdout);
+    let lost = room.call(&["replay", "lost"]);
+    assert_eq!(lost.code, Some(3), "{}", lost.stderr);
+    assert!(lost.stdout.contains("alignment  lost: 0 of 1 choices"), "{}", lost.stdout);
+    // A seed that passes has nothing to make small.
+    let shrunk = room.call(&["shrink", "7", "--engine", "redb", "--scenario", "kv/bank"]);
+    assert_eq!(shrunk.code, Some(0), "{}", shrunk.stderr);
+    let full = ["shrink", "12", "--engine", "canary", "--scenario", "kv/bank"];
+    let full = room.call(&[&full[..], &["--out", "/dev/full"]].concat());
+    assert_eq!(full.code, Some(75), "{}", full.stderr);
+    assert!(full.stderr.contains("/dev/full: No space left on device"), "{}", full.stderr);
+    assert!(full.stdout.starts_with("FAIL  "), "what was found is told:\n{}", full.stdout);
+}
+
 /// The text of a recording that replays.
 fn sound_recording(room: &Room) -> String {
-    let words = "swarm --engine canary --scenario kv/ledger --seeds 0..20 --store kept/r.sqlite";
+    let words = "swarm --engine canary --scenario kv/ledger --seeds 0..20 --shrink-for 0s --store kept/r.sqlite";
     let call = room.call(&words.split(' ').collect::<Vec<_>>());
     let line = call.stdout.lines().find_map(|line| line.trim().strip_prefix("recording"));
     let command = line.unwrap_or_else(|| panic!("no recording:\n{}{}", call.stdout, call.stderr));
@@ -321,7 +401,7 @@ fn results_that_cannot_be_kept_are_printed_all_the_same() {
         assert_eq!(call.code, Some(75), "{store}");
         assert!(call.stdout.starts_with("PASS  seed 3  redb kv/bank"), "{store}: {}", call.stdout);
         // A finding goes before, and is printed.
-        let swarm = "swarm -q --engine canary --scenario kv/ledger --seeds 0..20 --store";
+        let swarm = "swarm -q --engine canary --scenario kv/bank --seeds 0..20 --store";
         let call = room.call(&format!("{swarm} {store}").split(' ').collect::<Vec<_>>());
         assert_eq!((call.code, &*call.stderr), (Some(1), &*complaint), "{store}");
         assert!(call.stdout.starts_with("FAIL  "), "{store}: {}", call.stdout);
@@ -373,7 +453,7 @@ fn newer_store(room: &Room, name: &str) {
 #[test]
 fn no_terminal_means_no_bar_and_no_colour() {
     let room = Room::new("terminal");
-    let words = "swarm --engine canary --scenario kv/ledger --seeds 0..20";
+    let words = "swarm --engine canary --scenario kv/bank --seeds 0..20";
     for more in ["", " --progress bar", " --progress none"] {
         let line = format!("{words}{more}");
         let call = room.call(&line.split(' ').collect::<Vec<_>>());
@@ -382,7 +462,7 @@ fn no_terminal_means_no_bar_and_no_colour() {
             assert!(!text.contains(['\x1b', '\r']), "{line} writes codes for a terminal: {text}");
         }
     }
-    let coloured = room.program(&["replay", "3", "--color", "always"]).output();
+    let coloured = room.program(&["replay", "0", "--color", "always"]).output();
     let coloured = Call::of(&coloured.expect("the program can be started"));
     assert!(coloured.stdout.contains("\x1b["), "colour that was asked for: {}", coloured.stdout);
 }
@@ -395,7 +475,7 @@ fn a_closed_pipe_ends_quietly() {
         "scenario list --json",
         "--help",
         "completions zsh",
-        "swarm -q --engine canary --scenario kv/ledger --seeds 0..20",
+        "swarm -q --engine canary --scenario kv/bank --seeds 0..20",
         "replay -q 0 --engine canary --scenario kv/ledger --json",
     ] {
         let mut command = room.program(&line.split(' ').collect::<Vec<_>>());

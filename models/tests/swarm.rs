@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use program::{Call, Room};
 use serde_json::Value;
 
-const CANARY: &str = "swarm --engine canary --scenario kv/ledger --json";
+const CANARY: &str = "swarm --engine canary --scenario kv/ledger --shrink-for 0s --json";
 
 fn call(room: &Room, line: &str) -> Call {
     room.call(&line.split(' ').collect::<Vec<_>>())
@@ -245,7 +245,8 @@ fn recording_of(call: &Call) -> String {
 #[test]
 fn a_seed_is_known_from_the_newest_result() {
     let room = Room::new("known");
-    let found = call(&room, "swarm -q --engine canary --scenario kv/ledger --seeds 0..40");
+    let found =
+        call(&room, "swarm -q --engine canary --scenario kv/ledger --seeds 0..40 --shrink-for 0s");
     assert_eq!(found.code, Some(1), "{}", found.stderr);
     let seed = found.stdout.split("seed ").nth(1).and_then(|rest| rest.split(' ').next());
     let again = call(&room, &format!("replay -q {}", seed.expect("a seed")));

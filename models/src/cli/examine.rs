@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use falconry_sim::choice::Recording;
+use falconry_sim::choice::{Capsule, Recording};
 use serde::Serialize;
 
 use super::exit::{Exit, Stop};
-use super::session::Session;
+use super::session::{SNAPSHOT_REVISION, Session};
 use crate::report::{Report, Trust};
-use crate::run::{Case, Control, Counters, Finding, Outcome, Property, Wishes, control, run_case};
+use crate::run::{
+    Case, CaseError, Control, Counters, Finding, Outcome, Property, Wishes, control, run_case,
+};
 use crate::shrink::{Alignment, Shrunk};
 use crate::swarm::{
     Examine, Examined, FromWorker, Happening, Pool, SILENCE_MAX, ToWorker, is_interrupted, loss,
@@ -134,6 +136,13 @@ impl Verdict {
         self.kept.as_ref()?.shrunk.as_ref()
     }
 
+    /// Shows times as if there were none.
+    pub fn hold_still(&mut self) {
+        if let Some(shrunk) = self.kept.as_mut().and_then(|kept| kept.shrunk.as_mut()) {
+            shrunk.took_ms = 0;
+        }
+    }
+
     /// Whether it was driven by a capsule that does not fit any more.
     pub fn is_lost(&self) -> bool {
         let fit = self.kept.as_ref().and_then(|kept| kept.fit.as_ref());
@@ -248,9 +257,28 @@ impl Verdict {
 ///
 /// Says why the case cannot be run.
 pub fn report_of(case: &Case) -> Result<Option<String>, String> {
-    let wishes = Wishes { trace: true, ..Wishes::default() };
-    let first: Outcome = run_case(case, &wishes).map_err(|error| error.to_string())?;
-    let second = run_case(case, &wishes).map_err(|error| error.to_string())?;
+    told(case, None, &super::revision::revision()).map_err(|error| error.to_string())
+}
+
+/// As [`report_of`], of the run that a failure was shrunk to, with all that differs from call to call
+/// held still.
+///
+/// # Errors
+///
+/// Says why the case cannot be run.
+pub fn small_report_of(case: &Case, shrunk: &Shrunk) -> Result<Option<String>, String> {
+    let shrunk = Shrunk { took_ms: 0, ..shrunk.clone() };
+    told(case, Some(&shrunk), SNAPSHOT_REVISION).map_err(|error| error.to_string())
+}
+
+fn told(case: &Case, shrunk: Option<&Shrunk>, revision: &str) -> Result<Option<String>, CaseError> {
+    let capsule = shrunk.map(|shrunk| Capsule::from_text(&shrunk.capsule));
+    let capsule = capsule.map(|capsule| capsule.expect("what was written just now"));
+    let exceptions = capsule.map(|capsule| capsule.exceptions);
+    let plain = Wishes { exceptions, ..Wishes::default() };
+    let wishes = Wishes { trace: true, ..plain.clone() };
+    let first: Outcome = run_case(case, &wishes)?;
+    let second = run_case(case, &wishes)?;
     let trust = if first.digest == second.digest {
         Trust::Repeated(first.digest)
     } else {
@@ -263,9 +291,7 @@ pub fn report_of(case: &Case) -> Result<Option<String>, String> {
         });
     };
     let (control, without) = control::of(case);
-    let control = run_case(&control, &Wishes::default())
-        .map(|outcome| Control::new(without, &outcome))
-        .map_err(|error| error.to_string())?;
+    let control = Control::new(without, &run_case(&control, &plain)?);
     let report = Report {
         case,
         finding,
@@ -274,8 +300,8 @@ pub fn report_of(case: &Case) -> Result<Option<String>, String> {
         seen: None,
         trust,
         control: Some(&control),
-        revision: &super::revision::revision(),
-        shrunk: None,
+        revision,
+        shrunk,
         capsule: None,
         recording: None,
         caller: super::command::Caller {

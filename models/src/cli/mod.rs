@@ -38,7 +38,7 @@ use session::Session;
 use typed::{Typed, Verb};
 
 pub use environment::case_of_environment;
-pub use examine::report_of;
+pub use examine::{report_of, small_report_of};
 
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {

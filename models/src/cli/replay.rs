@@ -290,7 +290,11 @@ impl Subject {
         let text = format!("seed {seed} of {engine} {scenario} at {}", session.revision);
         session.output.status("Replaying", &text);
         install_interrupts();
-        Examiner::start()?.examine(&self.case, examine)
+        let mut verdict = Examiner::start()?.examine(&self.case, examine)?;
+        if session.holds_still {
+            verdict.hold_still();
+        }
+        Ok(verdict)
     }
 }
 

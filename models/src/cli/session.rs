@@ -25,7 +25,15 @@ pub struct Session {
     pub caller: Caller,
     /// What is run.
     pub revision: String,
+    /// Whether what differs from call to call is shown as if it did not: for snapshots.
+    pub holds_still: bool,
 }
+
+/// Set by tests: revision and times are then shown as constants. It changes no run.
+const SNAPSHOT: &str = "FALCONRY_SNAPSHOT";
+
+/// The revision that is shown then.
+pub const SNAPSHOT_REVISION: &str = "3f9c1d2";
 
 impl Session {
     /// Reads the config file and settles colour and progress.
@@ -51,7 +59,9 @@ impl Session {
         };
         let told = std::env::var_os("FALCONRY_FAULTS").is_some() || config.faults.is_some();
         let caller = Caller { form: Form::of_this_process(), says_faults: told };
-        Ok(Session { output, config, caller, revision: revision() })
+        let holds_still = std::env::var_os(SNAPSHOT).is_some();
+        let revision = if holds_still { SNAPSHOT_REVISION.into() } else { revision() };
+        Ok(Session { output, config, caller, revision, holds_still })
     }
 
     /// How many at once: as typed or configured, else one a core.

@@ -329,6 +329,9 @@ fn say_findings<'a>(
                 None => examiner.insert(Examiner::start()?),
             };
             verdict = plan.examined(session, examiner, discovery)?;
+            if session.holds_still {
+                verdict.hold_still();
+            }
         }
         let seen = seen(discovery, run, &verdict, kept);
         if verdict.shrunk().is_none() {

@@ -43,7 +43,7 @@ pub fn write(
             .flat_map(|(label, text)| text.lines().map(move |line| format!("  {label:<9} {line}")));
         remarks.extend(what);
     }
-    remarks.push(format!("shrunk: {}", shrunk.sentence()));
+    remarks.push(format!("shrunk: {}: {}", shrunk.before.to(&shrunk.after), shrunk.end()));
     let mut capsule =
         Capsule { remarks, properties: properties(case), exceptions: exceptions.to_vec() };
     let mut property = |name: &str, value: String| capsule.properties.push((name.into(), value));

@@ -26,6 +26,9 @@ use crate::run::{Case, CaseError, Control, Outcome, Wishes, control, run_case};
 /// The label of how many boots a run has.
 const BOOTS: &str = "size/boots";
 
+/// The label by which an operation is made.
+const OPERATION: &str = "workload/op";
+
 /// A budget of shrinking.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
@@ -65,10 +68,13 @@ pub struct Shrunk {
 impl Shrunk {
     /// As a report says it.
     pub fn sentence(&self) -> String {
-        let Shrunk { before, after, .. } = self;
         let seconds = self.took_ms as f64 / 1_000.0;
-        let end = if self.is_minimal { "nothing more can be left out" } else { "time was up" };
-        format!("{}, in {seconds:.1} s: {end}", before.to(after))
+        format!("{}, in {seconds:.1} s: {}", self.before.to(&self.after), self.end())
+    }
+
+    /// What ended it.
+    fn end(&self) -> &'static str {
+        if self.is_minimal { "nothing more can be left out" } else { "time was up" }
     }
 }
 

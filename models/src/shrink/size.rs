@@ -34,7 +34,7 @@ enum Part {
 fn part(site: &str) -> Part {
     let (label, kind) = site.split_once('@').unwrap_or((site, ""));
     match label {
-        "workload/op" => Part::Operation,
+        super::OPERATION => Part::Operation,
         // Whoever waits or gives way is not preempted, whoever comes next.
         "sched/next" if !matches!(kind, "wait" | "yield" | "spin") => Part::Preemption,
         "disk/op"
