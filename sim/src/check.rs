@@ -35,14 +35,17 @@
     reason = "the runner works on the host, around the runs and never inside one"
 )]
 
+mod regressions;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::choice::{Choices, PPM};
+use crate::choice::{Anchored, Choices, PPM};
 use crate::fault::{Fault, Faults, When};
 use crate::machine::{Machine, MachineConfig};
 use crate::trace::{Digest, Event};
@@ -61,6 +64,8 @@ pub struct Sim {
     faults: Faults,
     /// What the environment said of faults, as it must be said again.
     told: String,
+    /// Where failures are kept.
+    regressions: Option<PathBuf>,
 }
 
 impl Sim {
@@ -72,7 +77,17 @@ impl Sim {
             config: MachineConfig::default(),
             faults: Faults::none(),
             told: String::new(),
+            regressions: None,
         }
+    }
+
+    /// Keeps failures in `folder`: the first one of this test is made small and written there as a capsule,
+    /// and every capsule of this test that is there is run before its seeds. The test fails until it
+    /// passes, and again when it fails once more. With `FALCONRY_SEED` or `FALCONRY_SEEDS` set only
+    /// those seeds are run, and nothing is written.
+    pub fn regressions(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.regressions = Some(folder.into());
+        self
     }
 
     /// The seeds to run; `FALCONRY_SEED` and `FALCONRY_SEEDS` go before.
@@ -107,6 +122,12 @@ impl Sim {
         let plan = Plan::new(self.seeds.clone(), &mut self.faults, |name| std::env::var(name).ok())
             .unwrap_or_else(|what| panic!("{what}"));
         self.told = plan.told.clone();
+        if plan.names_seeds {
+            self.regressions = None;
+        }
+        if let Some(folder) = &self.regressions {
+            regressions::judge(&self, folder, &body).unwrap_or_else(|report| panic!("{report}"));
+        }
         let next = AtomicU64::new(0);
         let failure: Mutex<Option<(u64, String)>> = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -137,10 +158,10 @@ impl Sim {
 
     /// Runs one seed, some of them twice.
     fn judge(&self, seed: u64, body: &(impl Fn(&mut Machine) + Sync)) -> Result<(), String> {
-        let first = self.once(seed, false, body);
+        let first = self.once(|| Choices::from_seed(seed), false, body);
         first.result?;
         if seed.is_multiple_of(TWICE_EVERY) {
-            let second = self.once(seed, false, body);
+            let second = self.once(|| Choices::from_seed(seed), false, body);
             if first.digest != second.digest {
                 return Err(format!(
                     "the same seed gave two digests, {} and {}: something decides that is not a \
@@ -152,10 +173,15 @@ impl Sim {
         Ok(())
     }
 
-    fn once(&self, seed: u64, keep_trace: bool, body: &(impl Fn(&mut Machine) + Sync)) -> Once {
+    fn once(
+        &self,
+        choices: impl FnOnce() -> Choices + Send,
+        keep_trace: bool,
+        body: &(impl Fn(&mut Machine) + Sync),
+    ) -> Once {
         let config = MachineConfig { keep_trace, ..self.config.clone() };
         let run = || {
-            let mut machine = Machine::new(config, Choices::from_seed(seed));
+            let mut machine = Machine::new(config, choices());
             *machine.faults() = self.faults.clone();
             let end = catch_unwind(AssertUnwindSafe(|| body(&mut machine)));
             let result = match (end, machine.take_verdict()) {
@@ -163,25 +189,39 @@ impl Sim {
                 (Ok(()), Some(verdict)) => Err(verdict.to_string()),
                 (Ok(()), None) => Ok(()),
             };
-            Once { result, digest: machine.digest(), events: machine.take_trace() }
+            let anchored = machine.anchored();
+            Once { result, digest: machine.digest(), events: machine.take_trace(), anchored }
         };
         let thread = std::thread::scope(|scope| scope.spawn(run).join());
         thread.unwrap_or_else(|payload| Once {
             result: Err(text_of(payload.as_ref())),
             digest: Digest::new(),
             events: Vec::new(),
+            anchored: None,
         })
     }
 
     fn report(&self, seed: u64, what: &str, body: &(impl Fn(&mut Machine) + Sync)) -> String {
-        let events = self.once(seed, true, body).events;
-        let mut report = format!("FAIL  {}: {what}  seed {seed}\n", self.name);
+        let events = self.once(|| Choices::from_seed(seed), true, body).events;
+        let mut report = self.told_of(what, &format!("seed {seed}"), &events);
+        if let Some(folder) = &self.regressions {
+            let _ =
+                writeln!(report, "  kept        {}", regressions::keep(self, folder, seed, body));
+        }
+        let told = &self.told;
+        let _ = write!(report, "  reproduce   FALCONRY_SEED={seed} {told}cargo test {}", self.name);
+        report
+    }
+}
+
+impl Sim {
+    /// A failure and the last events before it.
+    fn told_of(&self, what: &str, which: &str, events: &[Event]) -> String {
+        let mut report = format!("FAIL  {}: {what}  {which}\n", self.name);
         for event in &events[events.len().saturating_sub(EVENTS_SHOWN)..] {
             let json = serde_json::to_string(event).unwrap_or_default();
             let _ = writeln!(report, "  {json}");
         }
-        let told = &self.told;
-        let _ = write!(report, "  reproduce   FALCONRY_SEED={seed} {told}cargo test {}", self.name);
         report
     }
 }
@@ -190,6 +230,8 @@ struct Once {
     result: Result<(), String>,
     digest: Digest,
     events: Vec<Event>,
+    /// Of a run that has anchors.
+    anchored: Option<Anchored>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -211,6 +253,8 @@ struct Plan {
     told: String,
     jobs: usize,
     until: Option<Instant>,
+    /// Whether the environment says which seeds.
+    names_seeds: bool,
 }
 
 impl Plan {
@@ -219,18 +263,27 @@ impl Plan {
         faults: &mut Faults,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Plan, String> {
-        let mut plan = Plan { seeds, slice: (1, 1), told: String::new(), jobs: 1, until: None };
+        let mut plan = Plan {
+            seeds,
+            slice: (1, 1),
+            told: String::new(),
+            jobs: 1,
+            until: None,
+            names_seeds: false,
+        };
         if let Some(text) = variable("FALCONRY_PARTITION") {
             plan.slice = slice_of(&text).ok_or(format!(
                 "FALCONRY_PARTITION={text}: not a slice m/n with m from 1 to n, as 2/4"
             ))?;
         }
         if let Some(text) = variable("FALCONRY_SEEDS") {
+            plan.names_seeds = true;
             plan.seeds =
                 seeds_of(&text).ok_or(format!("FALCONRY_SEEDS={text}: not a range A..B"))?;
         }
         if let Some(text) = variable("FALCONRY_SEED") {
             let seed = seed_of(&text).ok_or(format!("FALCONRY_SEED={text}: not a seed"))?;
+            plan.names_seeds = true;
             // One seed that is named is run whatever the slice.
             (plan.seeds, plan.slice) = (seed..seed.saturating_add(1), (1, 1));
         }

@@ -16,6 +16,11 @@
 //! What is returned failed when it was last run. It is *minimal* when it failed no more without any
 //! single one of its exceptions.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the runner works on the host, around the runs and never inside one"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::choice::Exception;

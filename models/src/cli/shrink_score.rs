@@ -29,7 +29,7 @@ struct Line {
     proven: Option<usize>,
 }
 
-/// All of them.
+/// All of them. The medians are of the failures that had any such thing before.
 #[derive(Serialize)]
 struct Sum {
     specimens: usize,
@@ -110,13 +110,17 @@ fn line_of(specimen: &Specimen, results: &[Option<Shrinkage>], prove: bool) -> L
 
 fn sum_of(all: &[&Shrinkage], specimens: usize, limit: Duration, prove: bool) -> Sum {
     let percent = |count: usize| 100.0 * count as f64 / all.len().max(1) as f64;
-    let of = |value: &dyn Fn(&Shrinkage) -> u64| median(all, value) as f64;
+    // Programs have no operations, and most stores need no preemption: they would hide the others.
+    let of = |value: fn(&Size) -> u64| {
+        let had = all.iter().filter(|one| value(&one.before) > 0);
+        median(&had.copied().collect::<Vec<_>>(), |one| value(&one.after)) as f64
+    };
     Sum {
         specimens,
         failures: all.len(),
-        operations_median: of(&|one| one.after.operations),
-        faults_median: of(&|one| one.after.faults),
-        preemptions_median: of(&|one| one.after.preemptions),
+        operations_median: of(|size| size.operations),
+        faults_median: of(|size| size.faults),
+        preemptions_median: of(|size| size.preemptions),
         within_limit_percent: percent(
             all.iter().filter(|one| one.core_seconds <= limit.as_secs_f64()).count(),
         ),
@@ -127,7 +131,7 @@ fn sum_of(all: &[&Shrinkage], specimens: usize, limit: Duration, prove: bool) ->
 
 fn say(session: &Session, lines: &[Line], sum: &Sum, prove: bool) -> Result<(), Stop> {
     let header =
-        ["specimen", "operations", "faults", "preempt.", "choices", "core s", "p95", "minimal"];
+        ["specimen", "operations", "faults", "preemptions", "choices", "core s", "minimal"];
     let mut table = plain_table(header);
     for line in lines {
         session.output.object("shrink_score", line)?;
@@ -141,7 +145,6 @@ fn say(session: &Session, lines: &[Line], sum: &Sum, prove: bool) -> Result<(), 
             pair(|size| size.preemptions),
             pair(|size| size.choices),
             format!("{:.3}", line.core_seconds_median),
-            format!("{:.3}", line.core_seconds_p95),
             format!("{}/{}", line.proven.unwrap_or(line.minimal), line.starts),
         ]);
     }
@@ -152,7 +155,7 @@ fn say(session: &Session, lines: &[Line], sum: &Sum, prove: bool) -> Result<(), 
     let proven = if prove { ", proven by leaving each choice out" } else { "" };
     session.output.text(&format!(
         "{}\n{} failures of {} specimens, each value the median of {SHRINK_STARTS} starting seeds: {} \
-         operations, {} faults, {} preemptions at the median; {:.1} % within {:.0} s of one core; {:.1} % \
+         operations, {} faults, {} preemptions at the median of those that had any; {:.1} % within {:.0} s of one core; {:.1} % \
          minimal{proven}\n",
         table.trim_fmt(),
         sum.failures,

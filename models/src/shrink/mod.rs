@@ -40,7 +40,6 @@ pub struct Budget {
 
 impl Budget {
     /// So much time from now on.
-    #[expect(clippy::disallowed_methods, reason = "the runner may look at the clock to stop")]
     pub fn for_time(time: Duration, jobs: usize) -> Budget {
         Budget { until: Instant::now() + time, jobs }
     }
@@ -100,7 +99,6 @@ impl Subject for Small<'_> {
         without_a_boot(exceptions)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the runner may look at the clock to stop")]
     fn is_over(&self) -> bool {
         Instant::now() >= self.budget.until
     }
@@ -160,7 +158,6 @@ pub fn shrink(
 /// # Errors
 ///
 /// Where the case cannot be run at all.
-#[expect(clippy::disallowed_methods, reason = "the runner may look at the clock to stop")]
 pub fn shrink_with(
     run: &Run<'_>,
     case: &Case,

@@ -33,7 +33,6 @@ pub struct Shrinkage {
 /// # Errors
 ///
 /// When the specimen cannot be run.
-#[expect(clippy::disallowed_methods, reason = "the runner may look at the clock to stop")]
 pub fn shrinkage(
     specimen: &Specimen,
     start: u64,

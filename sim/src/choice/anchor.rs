@@ -88,6 +88,9 @@ pub struct Anchored {
 /// The name of what is no task.
 const MACHINE: &str = "machine";
 
+/// An exception of a site: its number, its value, its index among all.
+type Wanted = (u32, u64, usize);
+
 /// Boot, task and span.
 type Key = (u32, String, String);
 
@@ -95,7 +98,7 @@ type Key = (u32, String, String);
 struct Site {
     count: u32,
     /// Of the exceptions that drive the run those at this site: number, value, index; sorted.
-    wanted: Vec<(u32, u64, usize)>,
+    wanted: Vec<Wanted>,
 }
 
 #[derive(Debug, Default)]
@@ -122,7 +125,7 @@ pub(super) struct Anchors {
     contexts: Vec<Context>,
     by_key: BTreeMap<Key, usize>,
     /// By boot, task, span and site.
-    wanted: BTreeMap<(Key, String), Vec<(u32, u64, usize)>>,
+    wanted: BTreeMap<(Key, String), Vec<Wanted>>,
     met: Vec<bool>,
     clipped: usize,
     /// Context, label, kind, number, value.
