@@ -192,7 +192,10 @@ impl Semaphore {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.release();
+        // Shuttle goes on while a task unwinds: another could fail meanwhile, which it cannot tell.
+        if !thread::panicking() {
+            self.0.release();
+        }
     }
 }
 
