@@ -51,12 +51,15 @@ fn a_recording_replays_to_the_same_digest() {
 fn a_swarm_does_enough_to_find_something() {
     for engine in ["redb", "sqlite"] {
         let mut sum = Counters::default();
-        let seeds = 150;
-        for seed in 0..seeds {
-            let case = properties::plain(engine, "kv/bank", seed);
+        let scenarios = ["kv/bank", "kv/counter", "kv/cycle", "kv/ledger", "kv/range"];
+        let seeds = 40 * scenarios.len() as u64;
+        for (scenario, seed) in
+            scenarios.iter().flat_map(|name| (0..40).map(move |seed| (name, seed)))
+        {
+            let case = properties::plain(engine, scenario, seed);
             let outcome = run_case(&case, &Wishes::default());
             let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(outcome.findings, [], "{engine}, seed {seed}");
+            assert_eq!(outcome.findings, [], "{engine}, {scenario}, seed {seed}");
             sum.add(&outcome.counters);
         }
         assert!(sum.power_losses >= seeds, "{engine}: {sum:?}");
