@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use falconry_sim::choice::{CAPSULE_BYTES_MAX, Capsule, Recording};
+use falconry_sim::choice::{CAPSULE_BYTES_MAX, Capsule, CapsuleError, Recording};
 use falconry_sim::trace::{Event, What};
 
 use super::choice::{Choice, laid_over, told, unusable};
@@ -305,17 +305,22 @@ fn read_text(file: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let limit = CAPSULE_BYTES_MAX as u64 + 1;
     opened.by_ref().take(limit).read_to_end(&mut bytes).map_err(told)?;
-    if std::str::from_utf8(&bytes).is_ok_and(Capsule::is_meant) {
-        return String::from_utf8(bytes).map_err(|error| error.to_string());
+    let no_text = |_| "it holds bytes that are no text".to_string();
+    if bytes.starts_with(b"falconry capsule ") {
+        // What was cut in the middle of a letter is too long in any case.
+        let is_long = bytes.len() as u64 == limit;
+        return match String::from_utf8(bytes) {
+            Err(_) if is_long => Err(CapsuleError::TooLong.to_string()),
+            text => text.map_err(no_text),
+        };
     }
-    let begins = |header: &str| bytes.starts_with(header.as_bytes());
-    if !begins("falconry recording ") && !begins("falconry capsule ") {
+    if !bytes.starts_with(b"falconry recording ") {
         let is_text = !bytes.contains(&0) && !bytes.is_empty();
         let why = if is_text { "its first line says neither" } else { "it holds no text" };
         return Err(format!("neither a capsule nor a recording: {why}"));
     }
     opened.read_to_end(&mut bytes).map_err(told)?;
-    String::from_utf8(bytes).map_err(|_| "it holds bytes that are no text".into())
+    String::from_utf8(bytes).map_err(no_text)
 }
 
 /// The report of a failure, or one line of a success.

@@ -170,7 +170,8 @@ fn accept(session: &Session, signature: &str, into: &Path, flags: &StoreFlags) -
     let shrink = Some(session.shrinking(ACCEPT_FOR, None));
     let examine = Examine { shrink, ..Examine::default() };
     let verdict = Examiner::start()?.examine(&case, examine)?;
-    let Some(shrunk) = verdict.shrunk() else {
+    let same = verdict.finding.as_ref().is_some_and(|finding| finding.signature() == signature);
+    let Some(shrunk) = verdict.shrunk().filter(|_| same) else {
         return Err(Stop::Usage(format!(
             "seed {} of {} {} does not fail by '{signature}' any more: there is nothing to keep",
             case.seed, case.engine, case.scenario
