@@ -2,13 +2,13 @@
 //!
 //! A boot is: open, recover, check, work, and an end: by power loss, by a process that is killed, or in
 //! peace; a part of them ends while the engine still opens. Those that lost their power are told beside
-//! all. Each engine runs the same scenarios as in a
-//! swarm, one process, one OS thread at a time, so that a figure is one of a core. No figure makes
-//! this program fail: the goals stand beside the figures.
+//! all. Each engine runs the same scenarios as in a swarm, one process, one OS thread at a time, so that a
+//! figure is one of a core. No figure makes this program fail: the goals stand beside the figures.
 //!
 //! `-- --json` prints JSON Lines; `-- --quick` runs a fiftieth of the canary's seeds; `-- --only redb`
-//! measures the boots of one engine alone; `-- --first 20` runs the first twenty seeds of each scenario
-//! in place of ten seconds of them: the same work for a profiler that counts instructions.
+//! measures the boots of one engine alone, `-- --only memory` the memory alone; `-- --first 20` runs the
+//! first twenty seeds of each scenario in place of ten seconds of them: the same work for a profiler that
+//! counts instructions.
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ static ALLOCATOR: Aside<MiMalloc> = Aside(MiMalloc);
 const GOALS: &[(&str, f64)] = &[("redb", 1_000.0), ("sqlite", 500.0), ("canary", 0.0)];
 const SCENARIOS: &[&str] = &["kv/bank", "kv/counter", "kv/cycle", "kv/ledger", "kv/range"];
 const TIME_PER_ENGINE: Duration = Duration::from_secs(10);
+/// The word that stands for the memory alone, in place of an engine.
+const MEMORY: &str = "memory";
 const SEEDS: u64 = 1_000_000;
 const FIRST_LOOK: u64 = 10_000;
 
@@ -31,21 +33,33 @@ fn main() {
     let words: Vec<String> = std::env::args().collect();
     let json = words.iter().any(|word| word == "--json");
     let seeds = if words.iter().any(|word| word == "--quick") { SEEDS / 50 } else { SEEDS };
-    if !json {
+    if !json && !words.iter().any(|word| word == MEMORY) {
         let head = ["ns a boot", "boots a s", "losses a s", "goal"];
         println!("{:<12}{:>12}{:>14}{:>14}{:>12}", "engine", head[0], head[1], head[2], head[3]);
     }
     let after = |name| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
-    let only = after("--only");
+    let only = after("--only").map(String::as_str);
     let first: Option<u64> =
         after("--first").map(|count| count.parse().expect("a number of seeds"));
-    for (engine, goal) in GOALS.iter().filter(|(engine, _)| only.is_none_or(|only| only == engine))
+    for (engine, goal) in GOALS.iter().filter(|(engine, _)| only.is_none_or(|only| only == *engine))
     {
         boots(engine, *goal, first, json);
     }
-    if only.is_none() {
-        memory(seeds, json);
+    match only {
+        None => memory_of_a_child(&words[1..]),
+        Some(MEMORY) => memory(seeds, json),
+        Some(_) => {}
     }
+}
+
+/// Measures memory in a process of its own whose allocator gives back at once what is free: else the
+/// figure would tell when it was last asked to, which it decides by the clock.
+fn memory_of_a_child(words: &[String]) {
+    let program = std::env::current_exe().expect("the path of this program");
+    let mut child = std::process::Command::new(program);
+    child.args(words).args(["--only", MEMORY]).env("MIMALLOC_PURGE_DELAY", "0");
+    let status = child.status().expect("this program starts once more");
+    assert!(status.success(), "the measurement of memory ended with {status}");
 }
 
 fn case(engine: &str, scenario: &str, seed: u64) -> Case {
