@@ -55,7 +55,7 @@ pub struct Reduced {
 /// Reduces exceptions whose run fails, `jobs` candidates at a time. `None` when it does not.
 pub fn reduce(subject: &impl Subject, exceptions: &[Exception], jobs: usize) -> Option<Reduced> {
     let current = subject.run(exceptions)?;
-    let mut reducer = Reducer { subject, current, jobs: jobs.max(1), runs: 1 };
+    let mut reducer = Reducer { subject, current, jobs: jobs.max(1), runs: 2 };
     // What came after the failure is not in it any more; it must fail without that as well.
     reducer.current = subject.run(&reducer.current)?;
     let mut is_minimal = false;
@@ -81,7 +81,7 @@ struct Reducer<'a, S> {
 }
 
 impl<S: Subject> Reducer<'_, S> {
-    /// Tries candidates in order, and keeps the first that fails and is no larger; says which one.
+    /// Tries candidates in order, and keeps the first that fails and is smaller; says which one.
     fn first(&mut self, candidates: &[Vec<Exception>]) -> Option<usize> {
         for (batch, some) in candidates.chunks(self.jobs).enumerate() {
             if self.subject.is_over() {
@@ -190,7 +190,7 @@ impl<S: Subject> Reducer<'_, S> {
     }
 }
 
-/// Fewer exceptions, or as many of which one is lower and none higher in sum.
+/// Fewer exceptions; of as many a lower sum of their values, and of the same the earlier boots.
 fn smaller(a: &[Exception], b: &[Exception]) -> bool {
     let sum = |all: &[Exception]| all.iter().map(|e| u128::from(e.value)).sum::<u128>();
     let boots = |all: &[Exception]| all.iter().map(|e| u128::from(e.anchor.boot)).sum::<u128>();

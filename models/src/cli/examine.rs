@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use falconry_sim::choice::{Capsule, Recording};
+use falconry_sim::choice::Recording;
 use serde::Serialize;
 
 use super::exit::{Exit, Stop};
@@ -272,10 +272,7 @@ pub fn small_report_of(case: &Case, shrunk: &Shrunk) -> Result<Option<String>, S
 }
 
 fn told(case: &Case, shrunk: Option<&Shrunk>, revision: &str) -> Result<Option<String>, CaseError> {
-    let capsule = shrunk.map(|shrunk| Capsule::from_text(&shrunk.capsule));
-    let capsule = capsule.map(|capsule| capsule.expect("what was written just now"));
-    let exceptions = capsule.map(|capsule| capsule.exceptions);
-    let plain = Wishes { exceptions, ..Wishes::default() };
+    let plain = Wishes { exceptions: shrunk.map(Shrunk::exceptions), ..Wishes::default() };
     let wishes = Wishes { trace: true, ..plain.clone() };
     let first: Outcome = run_case(case, &wishes)?;
     let second = run_case(case, &wishes)?;

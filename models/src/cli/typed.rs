@@ -178,7 +178,7 @@ pub struct Swarm {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub fail_fast: Option<u32>,
-    /// How long each new finding is made small; 0s leaves it as it is
+    /// How long each finding is made small at most; 0s leaves it as it is
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub shrink_for: Span,
     /// End a busy worker that is silent for so long

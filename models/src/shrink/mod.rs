@@ -13,7 +13,7 @@ mod size;
 
 use std::time::{Duration, Instant};
 
-use falconry_sim::choice::Exception;
+use falconry_sim::choice::{Capsule, Exception};
 use falconry_sim::shrink::{Subject, reduce};
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,11 @@ impl Shrunk {
     pub fn sentence(&self) -> String {
         let seconds = self.took_ms as f64 / 1_000.0;
         format!("{}, in {seconds:.1} s: {}", self.before.to(&self.after), self.end())
+    }
+
+    /// What is left of the run.
+    pub fn exceptions(&self) -> Vec<Exception> {
+        Capsule::from_text(&self.capsule).expect("it was written by this program").exceptions
     }
 
     /// What ended it.

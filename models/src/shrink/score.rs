@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use falconry_sim::choice::{Capsule, Exception};
+use falconry_sim::choice::Exception;
 
-use super::{Budget, Size, run_by, shrink, signature_of};
-use crate::run::{Case, CaseError, Wishes, run_case};
-use crate::score::{APART, case_of};
+use super::{Budget, Shrunk, Size, run_by, shrink, signature_of};
+use crate::run::{Case, CaseError};
+use crate::score::{APART, case_of, first_find};
 use crate::specimen::Specimen;
 
 /// Failures of each specimen that are made small, from as many starting seeds.
@@ -40,19 +40,15 @@ pub fn shrinkage(
     prove: bool,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Shrinkage>, CaseError> {
-    let begun = Instant::now();
-    let mut case = case_of(specimen, start * APART, true);
-    while run_case(&case, &Wishes::default())?.findings.is_empty() {
-        if stop() || begun.elapsed() > limit {
-            return Ok(None);
-        }
-        case.seed += 1;
-    }
+    let from = start * APART;
+    let found = first_find(specimen, from, limit, stop)?.filter(|effort| effort.found);
+    let Some(effort) = found else { return Ok(None) };
+    let case = case_of(specimen, from + effort.seeds - 1, true);
     let begun = Instant::now();
     let budget = Budget { until: begun + limit, jobs: 1 };
     let Some(shrunk) = shrink(&case, "", None, budget)? else { return Ok(None) };
     let core_seconds = begun.elapsed().as_secs_f64();
-    let is_proven = if prove { Some(is_minimal(&case, &shrunk.capsule)?) } else { None };
+    let is_proven = if prove { Some(is_minimal(&case, &shrunk)?) } else { None };
     Ok(Some(Shrinkage {
         before: shrunk.before,
         after: shrunk.after,
@@ -62,17 +58,13 @@ pub fn shrinkage(
     }))
 }
 
-/// Whether a capsule fails, and fails no more without any single one of its choices.
-fn is_minimal(case: &Case, capsule: &str) -> Result<bool, CaseError> {
-    let capsule = Capsule::from_text(capsule).expect("what was written just now");
-    let signature = capsule.property("signature").map(String::from);
+/// Whether a small case fails, and fails no more without any single one of its choices.
+fn is_minimal(case: &Case, shrunk: &Shrunk) -> Result<bool, CaseError> {
+    let all = shrunk.exceptions();
+    let Some(signature) = signature_of(&run_by(case, &all)?) else { return Ok(false) };
     let fails = |exceptions: &[Exception]| {
-        run_by(case, exceptions).map(|outcome| signature_of(&outcome) == signature)
+        run_by(case, exceptions).map(|outcome| signature_of(&outcome).as_ref() == Some(&signature))
     };
-    let all = &capsule.exceptions;
-    if !fails(all)? {
-        return Ok(false);
-    }
     for index in 0..all.len() {
         if fails(&[&all[..index], &all[index + 1..]].concat())? {
             return Ok(false);

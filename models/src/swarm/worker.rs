@@ -174,13 +174,15 @@ impl Worker {
         let Some(mut outcome) = self.run(&case, &wishes) else { return };
         // A recording knows its own case alone.
         let is_free = wishes.replay.is_none() && !stops;
-        let control = if is_free && !outcome.findings.is_empty() {
-            let (control, without) = control::of(&case);
-            let plain = Wishes { exceptions: wishes.exceptions.clone(), ..Wishes::default() };
-            let Some(controlled) = self.run(&control, &plain) else { return };
-            Some(Control::new(without, &controlled))
-        } else {
-            None
+        let control = match &driven.shrunk {
+            Some(shrunk) => Some(shrunk.control.clone()),
+            None if is_free && !outcome.findings.is_empty() => {
+                let (control, without) = control::of(&case);
+                let plain = Wishes { exceptions: wishes.exceptions.clone(), ..Wishes::default() };
+                let Some(controlled) = self.run(&control, &plain) else { return };
+                Some(Control::new(without, &controlled))
+            }
+            None => None,
         };
         let mut second_digest = None;
         let mut found_difference = None;
@@ -233,10 +235,8 @@ impl Worker {
             let from = driven.exceptions.as_deref();
             let shrunk =
                 self.guarded(case.seed, || shrink::shrink(case, &order.revision, from, budget))?;
-            if let Some(capsule) = shrunk.as_ref().map(|shrunk| Capsule::from_text(&shrunk.capsule))
-            {
-                let capsule = capsule.expect("what was written just now");
-                driven.exceptions = Some(capsule.exceptions);
+            if let Some(shrunk) = &shrunk {
+                driven.exceptions = Some(shrunk.exceptions());
             }
             driven.shrunk = shrunk;
         }

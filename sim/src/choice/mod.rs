@@ -3,9 +3,11 @@
 //! # Method
 //!
 //! A decision is a call [`Choices::choose`] or [`Choices::decide`] with a [`Label`]. The value comes
-//! from a seed, a recording, raw bytes or an enumerator; whoever asks cannot tell which. Value 0 is
-//! always the boring one: go on with the running task, no fault, success, lose nothing. A run that
-//! draws only zeros has no fault and no preemption.
+//! from a seed, a recording, exceptions by their anchors, raw bytes or an enumerator; whoever asks cannot
+//! tell which. Value 0 is the boring one: go on with the running task, no fault, success, lose nothing. A
+//! run that draws only zeros has no fault and no preemption. Which task goes on next has two numbers: a
+//! seed and a recording count the run queue, where 0 at a yield is to stay; to all others 0 is the next
+//! task in order there.
 //!
 //! A label is a path; what stands before its last `/` names the component. From a seed each
 //! component has its own ChaCha8 stream, derived from (seed, component) at its first draw, so that a
@@ -92,7 +94,7 @@ thread_local! {
 /// The labelled choices of one run.
 pub struct Choices {
     source: Source,
-    /// Used by [`Source::Seed`] alone.
+    /// Used where a seed draws, anchored or not.
     streams: Streams,
     labels: Labels,
     record: Vec<u64>,
@@ -229,7 +231,7 @@ impl Choices {
         value
     }
 
-    /// Whether alternatives need no order: a seed's draws and a recording tell them by their number.
+    /// Whether alternatives need neither order nor anchor: the choices are a seed's.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.source, Source::Seed)

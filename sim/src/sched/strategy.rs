@@ -4,7 +4,8 @@
 //!
 //! At each point a strategy proposes one alternative: 0 is the running task, `k` the task
 //! `ready[k - 1]`; where the running task cannot go on, `k` is `ready[k]`. What it proposes is
-//! recorded, its own draws are not. A replayed or fuzzed run asks no strategy.
+//! recorded, its own draws are not. A replayed or fuzzed run asks no strategy; one that is driven by bytes,
+//! exceptions or an enumerator has the alternatives in the order of [`Turn::order`].
 //!
 //! No strategy finds every kind of bug soonest, so a swarm draws one for each seed.
 
