@@ -98,9 +98,10 @@ fn a_mutex_excludes() {
 #[test]
 fn a_lost_update_is_found_by_every_strategy_that_preempts() {
     let strategies = [
-        StrategyKind::Random { stay: 0 },
-        StrategyKind::Random { stay: 32 },
+        StrategyKind::Random { stretch: 1 },
+        StrategyKind::Random { stretch: 64 },
         StrategyKind::Pct { changes: 3, steps: 64 },
+        StrategyKind::Pos,
         StrategyKind::RoundRobin,
         StrategyKind::Quantum { ns: 5_000 },
         StrategyKind::Starve { steps: 16 },

@@ -35,8 +35,9 @@ enum System {
 /// Our mixture first: the others are compared with it.
 const SYSTEMS: &[(&str, System)] = &[
     (report::FALCONRY, System::Ours(Ours::Swarm)),
-    ("falconry-random", System::Ours(Ours::Alone(StrategyKind::Random { stay: 0 }))),
+    ("falconry-random", System::Ours(Ours::Alone(StrategyKind::Random { stretch: 1 }))),
     ("falconry-pct", System::Ours(Ours::Alone(StrategyKind::Pct { changes: 2, steps: 64 }))),
+    ("falconry-pos", System::Ours(Ours::Alone(StrategyKind::Pos))),
     ("falconry-starve", System::Ours(Ours::Alone(StrategyKind::Starve { steps: 64 }))),
     ("shuttle-random", System::Peer(Peer::Random)),
     ("shuttle-pct-2", System::Peer(Peer::Pct { depth: 2 })),

@@ -24,7 +24,10 @@ const BYTES_MEANT: usize = 4096;
 const ROUNDS_MAX: usize = 4;
 
 /// How far the repair search goes from where an exception was.
-const NEIGHBOURS: [i64; 6] = [1, -1, 2, -2, 3, -3];
+const NEIGHBOURS: [i32; 6] = [1, -1, 2, -2, 3, -3];
+
+/// How many runs that search may take.
+const REPAIRS_MAX: usize = 1_024;
 
 /// Writes a failing case as the text of a capsule.
 pub fn write(
@@ -257,28 +260,38 @@ fn nearest(wanted: &Anchor, anchored: &Anchored, used: &BTreeSet<Anchor>) -> Opt
     }
 }
 
-/// Tries each exception at neighbouring numbers, one at a time.
+/// Tries exceptions at neighbouring numbers: each alone, then any two together.
 fn repair(
     exceptions: &[Exception],
     run: impl Fn(&[Exception]) -> Result<Outcome, CaseError>,
     fails: impl Fn(&Outcome) -> bool,
 ) -> Result<Option<(Vec<Exception>, Outcome)>, CaseError> {
-    for by in NEIGHBOURS {
-        for index in 0..exceptions.len() {
-            let Some(n) = exceptions[index].anchor.n.checked_add_signed(by as i32) else {
-                continue;
-            };
-            let mut other = exceptions.to_vec();
-            other[index].anchor.n = n;
-            let is_free = exceptions.iter().all(|e| e.anchor != other[index].anchor);
-            if !is_free {
-                continue;
-            }
-            let outcome = run(&other)?;
-            if fails(&outcome) {
-                return Ok(Some((other, outcome)));
-            }
+    let steps: Vec<(usize, i32)> = NEIGHBOURS
+        .iter()
+        .flat_map(|by| (0..exceptions.len()).map(move |index| (index, *by)))
+        .collect();
+    let alone = steps.iter().map(|step| vec![*step]);
+    let pairs = steps.iter().enumerate().flat_map(|(at, step)| {
+        let others = steps[..at].iter().filter(|other| other.0 != step.0);
+        others.map(|other| vec![*other, *step])
+    });
+    let tries = alone.chain(pairs).filter_map(|steps| stepped(exceptions, &steps));
+    for other in tries.take(REPAIRS_MAX) {
+        let outcome = run(&other)?;
+        if fails(&outcome) {
+            return Ok(Some((other, outcome)));
         }
     }
     Ok(None)
+}
+
+/// The exceptions with some of them at other numbers, unless one of those is taken or below 0.
+fn stepped(exceptions: &[Exception], steps: &[(usize, i32)]) -> Option<Vec<Exception>> {
+    let mut other = exceptions.to_vec();
+    for (index, by) in steps {
+        let anchor = &mut other[*index].anchor;
+        anchor.n = anchor.n.checked_add_signed(*by)?;
+    }
+    let anchors: BTreeSet<&Anchor> = other.iter().map(|exception| &exception.anchor).collect();
+    (anchors.len() == other.len()).then_some(other)
 }

@@ -155,7 +155,7 @@ impl State {
         self.strategy_kind = kind.unwrap_or_else(|| StrategyKind::draw(&mut self.choices));
         self.strategy = self.strategy_kind.start();
         let is_exhaustive = matches!(self.strategy_kind, StrategyKind::Exhaustive { .. });
-        self.atomic_gap = match self.choices.choose(Label::SCHED_ATOMICS, 3) {
+        self.atomic_gap = match self.choices.weighted(Label::SCHED_ATOMICS, &[1, 1, 30]) {
             _ if is_exhaustive => 1,
             0 => 0,
             1 => 64,

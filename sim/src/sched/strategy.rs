@@ -7,7 +7,11 @@
 //! recorded, its own draws are not. A replayed or fuzzed run asks no strategy; one that is driven by bytes,
 //! exceptions or an enumerator has the alternatives in the order of [`Turn::order`].
 //!
-//! No strategy finds every kind of bug soonest, so a swarm draws one for each seed.
+//! No strategy finds every kind of bug soonest, so a swarm draws one for each seed. None of them knows
+//! how long the run will be, so whatever is a length is drawn log-uniformly: a program of ten steps and
+//! an engine's of ten thousand are both explored at their own scale. The weights are those with which
+//! the concurrency specimens are found about as soon as by the best single scheduler of a peer
+//! (`models/benches/strategies`); small changes of them make no difference beyond noise.
 
 use falconry_seam::hook::{Point, TaskId};
 use serde::{Deserialize, Serialize};
@@ -19,24 +23,31 @@ use crate::trace::DiskOp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StrategyKind {
-    /// Each task that can run is as likely as any other; with `stay` (of 64) the running one goes on.
+    /// Each task that can run is as likely as any other; whoever is taken then goes on for a while
+    /// (log-uniform, up to `stretch` steps).
     Random {
-        /// How many of 64 points pass without a decision.
-        stay: u32,
+        /// The longest stretch without a decision in steps; 1 decides at every point.
+        stretch: u64,
     },
     /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS
-    /// 2010): random priorities, lowered at `changes` random points of the first `steps`.
+    /// 2010): random priorities, lowered at `changes` random points of the first `steps`. They are
+    /// spread log-uniformly, not evenly as there: the length of the run is not known before.
     Pct {
         /// Points at which the running task falls behind all others.
         changes: u32,
         /// Steps over which those points are spread.
         steps: u64,
     },
+    /// Partial order sampling (Yuan, Yang and Gu, CAV 2018), in its basic form: each event of a task
+    /// has a random priority of its own, and whatever has the highest comes first. A task may so be
+    /// held back for long at a single event, whatever the others do meanwhile.
+    Pos,
     /// Every point gives the turn to the next task in order.
     RoundRobin,
-    /// The turn changes after so much virtual time, as under an interpreter's global lock.
+    /// The turn changes after a span of virtual time (log-uniform, up to so much), as under an
+    /// interpreter's global lock.
     Quantum {
-        /// Length of a turn in nanoseconds.
+        /// The longest turn in nanoseconds.
         ns: u64,
     },
     /// Random, but one task after the other gets no turn for a while (log-uniform, up to so many
@@ -58,20 +69,21 @@ pub enum StrategyKind {
 impl StrategyKind {
     /// Draws one of those that suit a swarm, with its parameters.
     pub fn draw(choices: &mut Choices) -> StrategyKind {
-        match choices.weighted("strategy/kind", &[1, 4, 3, 1, 2, 2]) {
+        match choices.weighted("strategy/kind", &[1, 9, 4, 1, 2, 3, 5]) {
             0 => StrategyKind::Replay,
             1 => StrategyKind::Random {
-                stay: [0, 32, 60, 63][choices.choose("strategy/stay", 4) as usize],
+                stretch: [1, 1, 1, 512][choices.choose("strategy/stretch", 4) as usize],
             },
             2 => StrategyKind::Pct {
                 changes: 1 + choices.choose("strategy/changes", 5) as u32,
-                steps: choices.log_uniform("strategy/steps", 64, 16 * 1024),
+                steps: choices.log_uniform("strategy/steps", 16, 16 * 1024),
             },
             3 => StrategyKind::RoundRobin,
             4 => StrategyKind::Quantum {
                 ns: choices.log_uniform("strategy/quantum", 1_000, 20_000_000),
             },
-            _ => StrategyKind::Starve { steps: choices.log_uniform("strategy/steps", 16, 4_096) },
+            5 => StrategyKind::Starve { steps: choices.log_uniform("strategy/steps", 16, 4_096) },
+            _ => StrategyKind::Pos,
         }
     }
 
@@ -80,6 +92,7 @@ impl StrategyKind {
         match self {
             StrategyKind::Random { .. } => "random",
             StrategyKind::Pct { .. } => "pct",
+            StrategyKind::Pos => "pos",
             StrategyKind::RoundRobin => "round-robin",
             StrategyKind::Quantum { .. } => "quantum",
             StrategyKind::Starve { .. } => "starve",
@@ -90,10 +103,11 @@ impl StrategyKind {
 
     pub(super) fn start(self) -> Strategy {
         match self {
-            StrategyKind::Random { stay } => Strategy::Random(Random { stay }),
+            StrategyKind::Random { stretch } => Strategy::Random(Random { stretch, until_step: 0 }),
             StrategyKind::Pct { changes, steps } => Strategy::Pct(Pct::new(changes, steps)),
+            StrategyKind::Pos => Strategy::Pos(Pos::default()),
             StrategyKind::RoundRobin => Strategy::RoundRobin,
-            StrategyKind::Quantum { ns } => Strategy::Quantum(Quantum { ns, until_ns: ns }),
+            StrategyKind::Quantum { ns } => Strategy::Quantum(Quantum { ns, until_ns: 0 }),
             StrategyKind::Starve { steps } => Strategy::Starve(Starve::new(steps)),
             StrategyKind::Replay => Strategy::Stay,
             StrategyKind::Exhaustive { preemptions } => {
@@ -184,6 +198,7 @@ pub(super) enum Strategy {
     RoundRobin,
     Quantum(Quantum),
     Pct(Pct),
+    Pos(Pos),
     Starve(Starve),
     Exhaustive(Exhaustive),
 }
@@ -199,8 +214,9 @@ impl Strategy {
             Strategy::Stay => 0,
             Strategy::Random(random) => random.next(turn, draws),
             Strategy::RoundRobin => next_in_order(turn),
-            Strategy::Quantum(quantum) => quantum.next(turn),
+            Strategy::Quantum(quantum) => quantum.next(turn, draws),
             Strategy::Pct(pct) => pct.next(turn, draws),
+            Strategy::Pos(pos) => pos.next(turn, draws),
             Strategy::Starve(starve) => starve.next(turn, draws),
             Strategy::Exhaustive(_) => 0,
         }
@@ -225,18 +241,18 @@ impl Strategy {
 }
 
 pub(super) struct Random {
-    stay: u32,
+    stretch: u64,
+    until_step: u64,
 }
 
 impl Random {
     #[inline]
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
-        if self.stay > 0
-            && turn.can_stay
-            && !turn.gives_way()
-            && draws.below(64) < u64::from(self.stay)
-        {
-            return 0;
+        if self.stretch > 1 {
+            if turn.can_stay && !turn.gives_way() && turn.step < self.until_step {
+                return 0;
+            }
+            self.until_step = turn.step + 1 + draws.log_below(self.stretch);
         }
         draws.below(turn.alternatives() as u64) as usize
     }
@@ -253,12 +269,12 @@ pub(super) struct Quantum {
 }
 
 impl Quantum {
-    fn next(&mut self, turn: &Turn<'_>) -> usize {
+    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         if turn.can_stay && turn.time_ns < self.until_ns && !turn.gives_way() {
             return 0;
         }
-        self.until_ns = turn.time_ns + self.ns;
-        next_in_order(turn)
+        self.until_ns = turn.time_ns + draws.log_below(self.ns);
+        draws.below(turn.alternatives() as u64) as usize
     }
 }
 
@@ -272,17 +288,17 @@ pub(super) struct Pct {
     lowest: u64,
 }
 
-/// Above every priority that falling behind can give.
-const PCT_START: u64 = 1 << 32;
+/// Every priority that is drawn is at least this; what falls behind or gives way is below.
+const DRAWN_ABOVE: u64 = 1 << 32;
 
 impl Pct {
     fn new(changes: u32, steps: u64) -> Self {
-        Pct { changes, steps, planned: None, priority: Vec::new(), lowest: PCT_START }
+        Pct { changes, steps, planned: None, priority: Vec::new(), lowest: DRAWN_ABOVE }
     }
 
     fn meet(&mut self, task: TaskId, draws: &mut Draws<'_>) {
         while self.priority.len() <= task as usize {
-            self.priority.push(PCT_START + 1 + u64::from(draws.bits()));
+            self.priority.push(DRAWN_ABOVE + u64::from(draws.bits()));
         }
     }
 
@@ -295,9 +311,9 @@ impl Pct {
 impl Pct {
     fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
         let (changes, steps) = (self.changes, self.steps);
-        let planned = self
-            .planned
-            .get_or_insert_with(|| (0..changes).map(|_| turn.step + draws.below(steps)).collect());
+        let planned = self.planned.get_or_insert_with(|| {
+            (0..changes).map(|_| turn.step + draws.log_below(steps)).collect()
+        });
         let before = planned.len();
         planned.retain(|step| *step > turn.step);
         let is_due = planned.len() < before;
@@ -306,6 +322,37 @@ impl Pct {
         if is_due || turn.gives_way() {
             self.fall_behind(turn.current);
         }
+        turn.best_by_key(|task| self.priority[task as usize])
+    }
+}
+
+/// The priority of each task's next event.
+pub(super) struct Pos {
+    priority: Vec<u64>,
+    /// Below every priority given so far: of the task that was last to give way.
+    lowest: u64,
+}
+
+impl Default for Pos {
+    fn default() -> Self {
+        Pos { priority: Vec::new(), lowest: DRAWN_ABOVE }
+    }
+}
+
+impl Pos {
+    fn next(&mut self, turn: &Turn<'_>, draws: &mut Draws<'_>) -> usize {
+        let highest = turn.ready.iter().fold(turn.current, |highest, task| highest.max(*task));
+        while self.priority.len() <= highest as usize {
+            self.priority.push(DRAWN_ABOVE + u64::from(draws.bits()));
+        }
+        // What the running task did before this point is over. Were those that give way no worse than
+        // each other, two that wait actively could keep a third from its turn for ever.
+        self.priority[turn.current as usize] = if turn.gives_way() {
+            self.lowest -= 1;
+            self.lowest
+        } else {
+            DRAWN_ABOVE + u64::from(draws.bits())
+        };
         turn.best_by_key(|task| self.priority[task as usize])
     }
 }

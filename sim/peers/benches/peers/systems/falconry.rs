@@ -44,7 +44,7 @@ pub fn measure(work: Work) -> Option<Round> {
 
 fn machine(seed: u64) -> Machine {
     let config = MachineConfig {
-        strategy: Some(StrategyKind::Random { stay: 0 }),
+        strategy: Some(StrategyKind::Random { stretch: 1 }),
         steps_max: u64::MAX,
         ..MachineConfig::default()
     };
