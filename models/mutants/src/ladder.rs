@@ -7,6 +7,9 @@
 //! notices. Tests that compare with stored texts (snapshots, capsules, digests) are on no rung: they
 //! notice that something is other, not that it is wrong.
 //!
+//! The machine's own tests, the first rung, are built without optimisation: they take seconds then as well,
+//! and their build a fraction.
+//!
 //! # Invariant
 //!
 //! Tests draw no seed of their own here: proptest's generator is given one.
@@ -35,6 +38,8 @@ pub struct Rung {
     below: &'static str,
     /// What `cargo test --no-run` is told to build.
     build: &'static [&'static str],
+    /// Whether it is built as the test profile says, or without optimisation.
+    optimised: bool,
     what: What,
 }
 
@@ -50,36 +55,47 @@ pub const LADDER: &[Rung] = &[
         name: "tests of the machine",
         below: "sim/",
         build: &["-p", "falconry-sim", "--lib"],
+        optimised: false,
         what: What::Tests,
     },
     Rung {
         name: "programs on the machine",
         below: "sim/",
         build: &["-p", "falconry-sim", "--test", "*"],
+        optimised: true,
         what: What::Tests,
     },
     Rung {
         name: "tests of the judges",
         below: "",
         build: &["-p", "falconry", "--lib"],
+        optimised: true,
         what: What::Tests,
     },
     Rung {
         name: "mended twins",
         below: "",
         build: RUNS,
+        optimised: true,
         what: What::Program(&["specimen", "twins", "--runs", "10k"], |_| None),
     },
     Rung {
         name: "specimens",
         below: "",
         build: RUNS,
+        optimised: true,
         what: What::Program(
             &["specimen", "score", "--starts", "1", "--limit", "30s", "--json"],
             never_found,
         ),
     },
-    Rung { name: "runs and convictions", below: "", build: RUNS, what: What::Tests },
+    Rung {
+        name: "runs and convictions",
+        below: "",
+        build: RUNS,
+        optimised: true,
+        what: What::Tests,
+    },
     Rung {
         name: "engines and swarms",
         below: "",
@@ -99,6 +115,7 @@ pub const LADDER: &[Rung] = &[
             "--test",
             "workers",
         ],
+        optimised: true,
         what: What::Tests,
     },
 ];
@@ -218,6 +235,9 @@ impl Climber {
         ]);
         command.args(rung.build).arg("--target-dir").arg(&self.target).current_dir(&self.room);
         command.args(self.jobs.iter().flat_map(|jobs| ["--jobs", jobs]));
+        if !rung.optimised {
+            command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+        }
         let messages = log.with_extension("json");
         let status = run(command, &messages, log, Instant::now() + BUILD_MAX)?;
         if !status.is_some_and(|status| status.success()) {
