@@ -308,12 +308,18 @@ fn run(
     }
 }
 
-/// The first test that failed, or else how the program ended.
+/// The first test that failed and how many others did, or else how the program ended.
 fn failure(said: &str, status: ExitStatus) -> String {
     let failed = |line: &str| Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.into());
     let convicted = |line: &str| line.contains("is convicted").then(|| line.trim().to_string());
-    let first = said.lines().find_map(|line| failed(line).or_else(|| convicted(line)));
-    first.unwrap_or_else(|| format!("the program ended with {status}"))
+    let mut all: Vec<String> =
+        said.lines().filter_map(|line| failed(line).or_else(|| convicted(line))).collect();
+    all.sort();
+    match &all[..] {
+        [] => format!("the program ended with {status}"),
+        [one] => one.clone(),
+        [first, others @ ..] => format!("{first} and {} more", others.len()),
+    }
 }
 
 fn lossy(path: &Path) -> String {
@@ -337,10 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failed_test_is_named() {
+    fn failed_tests_are_named_in_an_order_of_their_own() {
         let status = ExitStatus::default();
-        let said = "test a::b ... ok\ntest a::c ... FAILED\ntest a::d ... FAILED\n";
-        assert_eq!(failure(said, status), "a::c");
+        let said = "test a::b ... ok\ntest a::d ... FAILED\ntest a::c ... FAILED\n";
+        assert_eq!(failure(said, status), "a::c and 1 more");
+        assert_eq!(failure("test a::c ... FAILED\n", status), "a::c");
         assert!(failure("nothing", status).starts_with("the program ended"));
     }
 
