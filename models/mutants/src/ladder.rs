@@ -73,6 +73,13 @@ pub const LADDER: &[Rung] = &[
         what: What::Tests,
     },
     Rung {
+        name: "an engine with one vice",
+        below: "",
+        build: &["-p", "falconry", "--test", "misbehaviour"],
+        optimised: true,
+        what: What::Tests,
+    },
+    Rung {
         name: "mended twins",
         below: "",
         build: RUNS,

@@ -67,6 +67,26 @@ fn a_call_that_failed_excuses_errors_of_its_own_boot() {
     let breaches = blamed(Fault::EioWrite);
     assert_eq!(breaches.len(), 1, "{breaches:?}");
     assert_eq!((breaches[0].0.property, breaches[0].1), (Property::ErrorPath, 2));
-    assert_eq!(blamed(Fault::EioReadSticky), [], "such a sector fails in every boot");
+    for stays in [Fault::EioReadSticky, Fault::SyncFailLate] {
+        assert_eq!(blamed(stays), [], "{stays} comes again in a later boot");
+    }
     assert_eq!(blamed(Fault::ShortWrite).len(), 2, "a call that fell short did not fail");
+}
+
+#[test]
+fn a_fault_that_was_admitted_and_did_not_come_excuses_nothing() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+    let witness =
+        Witness::new(Contract::Durable, FaultSet::ALL.minus(FaultSet::of(&[Fault::BitRot])));
+    machine.faults().set_rate(Fault::BitRot, 1_000_000);
+    let corrupt = EngineError::Corrupt { what: "page 3".into() };
+    machine.boot(Ending::Never, |_| {
+        witness.boot(1);
+        witness.error("get", &corrupt);
+        with_env(|env| env.faults.deliver(Fault::BitRot));
+        witness.error("range", &corrupt);
+    });
+    let breaches = witness.take_breaches();
+    let places: Vec<&str> = breaches.iter().map(|(breach, ..)| &*breach.place).collect();
+    assert_eq!(places, ["get"], "{breaches:?}");
 }
