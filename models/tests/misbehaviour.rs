@@ -121,8 +121,11 @@ impl Transaction for Hand<'_> {
     fn range(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, EngineError> {
         let mut found = self.inner.range(from, to)?;
         // What is looked at after a crash is whole.
-        if self.vice == Vice::ShortScan && !from.is_empty() {
-            found.pop();
+        let is_of_a_client = !from.is_empty();
+        match (self.vice, self.access) {
+            (Vice::ShortScan, _) if is_of_a_client => drop(found.pop()),
+            (Vice::OldSnapshot, Access::Read) if is_of_a_client => found.clear(),
+            _ => {}
         }
         Ok(found)
     }

@@ -56,3 +56,14 @@ fn every_judge_is_weakened_by_one() {
     let left_out: Vec<&String> = sources.difference(&named).collect();
     assert!(left_out.is_empty(), "no mutant weakens {left_out:?}");
 }
+
+#[test]
+fn the_table_in_the_documents_is_of_this_list() {
+    let table = text("docs/mutants.md");
+    for Mutant { name, weakens, effect, .. } in mutants() {
+        let line = table.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let line = line.unwrap_or_else(|| panic!("docs/mutants.md has no line for {name}"));
+        let effect = format!("| {} |", effect.name());
+        assert!(line.contains(&effect) && line.contains(&weakens), "{name}: {line}");
+    }
+}
