@@ -467,6 +467,18 @@ fn a_panic_is_attributed() {
 }
 
 #[test]
+fn a_panic_within_the_testbed_is_no_finding_about_the_engine() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+    machine.boot(Ending::Never, |_| {
+        let task = thread::spawn(|| falconry_sim::choose("threads/none", 0));
+        let _ = task.join();
+    });
+    let verdict = machine.take_verdict().unwrap();
+    assert_eq!(verdict.kind, VerdictKind::Harness, "{verdict}");
+    assert!(verdict.place.starts_with("sim/src/choice/"), "{}", verdict.place);
+}
+
+#[test]
 fn a_panic_that_is_caught_is_no_verdict() {
     let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
     machine.run(|_| {

@@ -114,3 +114,21 @@ pub fn show_value(value: Option<&[u8]>) -> String {
     let more = if value.len() > 8 { " .." } else { "" };
     format!("{}{more} ({} bytes)", head.join(" "), value.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bugs_are_told_apart_by_promise_sentence_and_place_and_by_no_number() {
+        let signature = |property, sentence: &'static str, place: &str, number: u64| {
+            let breach = Breach::new(property, sentence, place).row("found", number.to_string());
+            breach.into_finding(number as u32, number, false).signature()
+        };
+        let one = signature(Property::Model, "a read is wrong", "get", 1);
+        assert_eq!(signature(Property::Model, "a read is wrong", "get", 2), one);
+        assert_ne!(signature(Property::Model, "a read is wrong", "range", 1), one);
+        assert_ne!(signature(Property::Model, "a read is old", "get", 1), one);
+        assert_ne!(signature(Property::Atomicity, "a read is wrong", "get", 1), one);
+    }
+}

@@ -184,3 +184,6 @@ fn wipe(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
     }
     disk.sync_dir(dir)
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,3 +239,24 @@ fn refused(sentence: &'static str, error: &std::io::Error) -> Result<(), Breach>
     }
     Err(Breach::new(Property::ErrorPath, sentence, "store").row("found", error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_may_refuse_where_a_fault_came_that_makes_errors_and_nowhere_else() {
+        let error = std::io::Error::from_raw_os_error(libc::EIO);
+        for (fault, excuses) in [(Fault::LostWrite, false), (Fault::EioWrite, true)] {
+            let mut machine = Machine::new(MachineConfig::default(), Choices::zeros());
+            let boot = machine.boot(Ending::Never, |_| {
+                with_env(|env| env.faults.deliver(fault));
+                refused("a record cannot be written", &error)
+            });
+            let End::Returned(judged) = boot.end else { panic!("{:?}", boot.end) };
+            let property = judged.map_err(|breach| breach.property);
+            let expected = if excuses { Ok(()) } else { Err(Property::ErrorPath) };
+            assert_eq!(property, expected, "{fault}");
+        }
+    }
+}

@@ -92,6 +92,13 @@ mod tests {
         assert_eq!(gone.property, Property::Durability);
         assert!(model.clone().see(0, Some(99), "").is_err());
         assert!(model.clone().see(1, Some(value), "").is_err());
+        // What may be there is what nobody answered for, not all that is older.
+        let mut twice = model.clone();
+        twice.acknowledge(0, later);
+        let open = twice.begin(0);
+        assert!(twice.clone().see(0, Some(open), "").is_ok());
+        let back = twice.see(0, Some(value), "").unwrap_err();
+        assert_eq!(back.sentence, "a record holds what it held before");
         // What was seen is settled.
         model.see(0, Some(later), "").unwrap();
         let back = model.see(0, Some(value), "").unwrap_err();

@@ -277,3 +277,6 @@ fn errors_delivered() -> u64 {
     with_env(|env| Fault::ALL.iter().filter(is_error).map(|f| env.faults.delivered(*f)).sum())
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

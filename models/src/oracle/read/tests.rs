@@ -38,6 +38,16 @@ fn a_state_older_than_an_acknowledged_one_fires() {
 }
 
 #[test]
+fn a_head_of_which_one_half_is_another_ones_names_no_state() {
+    let (history, one, two) = history();
+    let [older, newer] = [one, two].map(History::head_value);
+    for torn in [[&older[..4], &newer[4..]].concat(), [&newer[..4], &older[4..]].concat()] {
+        let breach = judge_head(&history, Some(&torn), VersionId::ROOT).expect_err("it is torn");
+        assert_eq!(breach.property, Property::Model);
+    }
+}
+
+#[test]
 fn a_value_of_another_state_fires() {
     let (history, one, two) = history();
     let none = BTreeMap::new();

@@ -183,6 +183,20 @@ fn what_was_lost_must_not_come_back_where_durability_is_promised() {
 }
 
 #[test]
+fn a_transaction_beside_an_acknowledged_one_must_not_take_its_place() {
+    let mut fixture = Fixture::new(Contract::Durable);
+    let one = fixture.commit(VersionId::ROOT, "a", Promise::Durable);
+    let beside = fixture.enter(one, "b", "x");
+    let acked = fixture.commit(one, "c", Promise::Durable);
+    for after in [After::ProcessCrash, After::CleanShutdown, After::PowerLoss] {
+        assert_eq!(fixture.judge(acked, after), Ok(acked));
+        let breach = fixture.judge(beside, after).expect_err("it holds no acknowledged commit");
+        assert_eq!(breach.property, Property::Durability);
+        assert_eq!(breach.path_of, [format!("txn {}", beside.0)]);
+    }
+}
+
+#[test]
 fn what_was_in_flight_may_come_back_where_the_engine_says_so_but_not_over_a_later_commit() {
     let mut fixture = Fixture::new(Contract::Durable);
     fixture.history.let_in_flight_return();

@@ -123,6 +123,22 @@ fn phantom_write_is_never_done() {
 }
 
 #[test]
+fn a_flawed_write_that_no_sync_covered_is_as_flawed_when_it_survives() {
+    for (fault, elsewhere) in [(Fault::PhantomWrite, 2), (Fault::MisdirectedWrite, 3)] {
+        let (mut world, file) = world(1);
+        world.disk.config.policy = Some(SurvivalPolicy::All);
+        world.always(fault);
+        world.write(file, &[3; 512], 1024).unwrap();
+        world.never(fault);
+        world.power_loss();
+        let durable = world.disk.durable("a").unwrap();
+        assert_eq!(durable[1024..][..512], [1; 512], "{fault}: its own place");
+        assert_eq!(durable[4096 + 1024..][..512], [elsewhere; 512], "{fault}: the other page");
+        assert_eq!(world.told(), [(fault, 1024, 512)]);
+    }
+}
+
+#[test]
 fn bit_rot_flips_one_bit_of_the_platter() {
     let (mut in_read, file) = world(1);
     let before = in_read.disk.durable("a").unwrap();

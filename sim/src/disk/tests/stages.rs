@@ -142,6 +142,9 @@ fn a_direct_write_is_kept_by_any_flush_of_the_device() {
     assert_eq!(world.disk.durable("a").unwrap()[512], 1, "it is in the device's cache");
     world.sync(other).unwrap();
     assert_eq!(world.disk.durable("a").unwrap()[512], 2);
+    world.write(direct, &[3; 512], 512).unwrap();
+    world.sync_dir("").unwrap();
+    assert_eq!(world.disk.durable("a").unwrap()[512], 3, "a sync of a directory flushes as well");
 }
 
 #[test]

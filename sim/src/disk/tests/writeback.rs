@@ -159,3 +159,31 @@ fn writeback_keeps_one_order_of_all_files_where_there_is_one() {
         }
     }
 }
+
+#[test]
+fn writeback_tears_no_overwrite() {
+    const CALL: usize = 3 * 4096;
+    for fs in FsPreset::ALL {
+        let mut partial = 0;
+        for seed in 0..10 {
+            let mut world = world(fs, seed);
+            // A batch of two operations, and calls of three.
+            world.disk.config.dirty_ops_max = 16;
+            let file = world.create("a");
+            world.write(file, &[0; 40 * CALL], 0).unwrap();
+            world.sync(file).unwrap();
+            world.sync_dir("").unwrap();
+            for round in 0..40 {
+                world.write(file, &[1; CALL], (round * CALL) as u64).unwrap();
+                pass(&mut world, (round * 31 % 97) as u64);
+            }
+            world.power_loss();
+            let durable = world.disk.durable("a").unwrap();
+            let pages = |call: &[u8]| call.chunks(4096).filter(|page| page[0] == 1).count();
+            let written: Vec<usize> = durable.chunks(CALL).map(pages).collect();
+            assert!(written.iter().all(|pages| pages % 3 == 0), "{}: {written:?}", fs.name());
+            partial += u64::from(written.contains(&0) && written.contains(&3));
+        }
+        assert!(partial > 5, "{}: {partial} of 10 are partial", fs.name());
+    }
+}
