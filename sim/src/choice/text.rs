@@ -109,6 +109,26 @@ impl Recording {
     }
 }
 
+impl Recording {
+    /// A text with the last line that it must have: whoever writes or edits a recording by hand has neither
+    /// counted nor summed up. Whether its other lines can be read, [`Recording::from_text`] says.
+    pub fn sealed(text: &str) -> String {
+        let mut sealed = text.to_string();
+        if !sealed.ends_with('\n') {
+            sealed.push('\n');
+        }
+        let choices = sealed.lines().skip_while(|line| *line != "choices").skip(1);
+        let counts = choices.map(|line| match line.rsplit_once(" x") {
+            Some((_, count)) => count.parse().unwrap_or(1),
+            None => 1u64,
+        });
+        let count = counts.fold(0, u64::saturating_add);
+        let checksum = hash(&sealed);
+        let _ = writeln!(sealed, "end {count} {checksum:016x}");
+        sealed
+    }
+}
+
 fn read_body(body: &str) -> Result<Recording, RecordingError> {
     let mut recording = Recording::default();
     let mut lines = body.lines().enumerate().skip(1);
