@@ -103,7 +103,8 @@ fn texts(target: &str, count: usize) -> Result<Vec<Vec<u8>>, String> {
             "parse_recording" => {
                 let text = passing(&case, 1)?.pop().unwrap_or_default().to_text();
                 // Without its last line: one is put behind each input.
-                inputs.push(text.trim_end().rsplit_once('\n').map_or("", |(lines, _)| lines).into());
+                inputs
+                    .push(text.trim_end().rsplit_once('\n').map_or("", |(lines, _)| lines).into());
             }
             _ => {
                 let columns = columns(&case, &outcome);

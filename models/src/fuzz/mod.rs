@@ -57,7 +57,11 @@ pub const TARGETS: &[Target] = &[
     run("redb", "the first byte names a scenario, the others are the choices of redb's run"),
     run("sqlite", "the first byte names a scenario, the others are the choices of SQLite's run"),
     reader("parse_capsule", "the text of a capsule, and back", readers::capsule),
-    reader("parse_recording", "the text of a recording, sealed and not, and back", readers::recording),
+    reader(
+        "parse_recording",
+        "the text of a recording, sealed and not, and back",
+        readers::recording,
+    ),
     reader("read_store", "a results file, or what stands in its rows", results::read),
 ];
 
