@@ -15,7 +15,8 @@ const RUN_BYTES_MAX: usize = 1024;
 
 /// The folder `models/fuzz`.
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").components().collect()
+    let runner = Path::new(env!("CARGO_MANIFEST_DIR"));
+    runner.parent().expect("the runner lies in the folder").to_path_buf()
 }
 
 /// Builds targets.
