@@ -145,7 +145,8 @@ fn a_crash_is_known_by_its_folder_and_may_stay_as_it_is() {
     let words = ["fuzz-import", "artifacts/specimen/crash-1", "--shrink-for", "0s", "--json"];
     let call = room.call(&words);
     assert_eq!(call.code, Some(0), "{}", call.stderr);
-    let last: serde_json::Value = serde_json::from_str(call.stdout.lines().last().unwrap()).unwrap();
+    let last: serde_json::Value =
+        serde_json::from_str(call.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["type"], "import");
     let capsule = last["capsule"].as_str().unwrap();
     assert!(capsule.starts_with("target/falconry/runs/imported/"), "{capsule}");
@@ -155,7 +156,11 @@ fn a_crash_is_known_by_its_folder_and_may_stay_as_it_is() {
     // Without the bug there is nothing to import.
     let call = room.call(&["fuzz-import", words[1], "--target", "specimen", "--mended"]);
     assert_eq!(call.code, Some(2), "{}", call.stdout);
-    assert!(call.stderr.contains("the run passes (specimen specimen/torn_header)"), "{}", call.stderr);
+    assert!(
+        call.stderr.contains("the run passes (specimen specimen/torn_header)"),
+        "{}",
+        call.stderr
+    );
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod corpus;
 mod readers;
 mod results;
 
+use std::sync::Once;
+
 use crate::run::{Case, Wishes, properties, run_case};
 use crate::score;
 use crate::specimen::{self, Specimen};
@@ -173,10 +175,29 @@ fn scenarios(name: &str) -> Vec<&'static str> {
     all.filter(admits).collect()
 }
 
-/// The body of a fuzz program.
+/// Keeps this OS thread, and those that it starts, from handling SIGALRM.
+///
+/// libFuzzer's handler reads the clock, by which it measures how long an input takes. Within a run that
+/// is the machine's clock, and asking for it from within whatever the machine does at that moment would
+/// be no read of a clock but a change of the run, or its end.
+fn hold_back_alarms() {
+    static HELD: Once = Once::new();
+    HELD.call_once(|| {
+        // SAFETY: the set is plain data that the first call initialises.
+        unsafe {
+            let mut signals: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut signals);
+            libc::sigaddset(&mut signals, libc::SIGALRM);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut());
+        }
+    });
+}
+
+/// The body of a fuzz program, called on one OS thread alone.
 ///
 /// Panics when the input convicts, and when there is no such target.
 pub fn fuzz(name: &str, input: &[u8]) {
+    hold_back_alarms();
     let which = Which::of_environment();
     let judged = match (find(name), which) {
         (Some(target), Ok(which)) => target.judge(which, input),

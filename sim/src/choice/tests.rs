@@ -72,6 +72,17 @@ fn a_text_that_was_edited_can_be_sealed() {
     assert_eq!(more.len(), a.count() + 5);
 }
 
+/// Found by fuzzing: one of two carriage returns at the end of a line was lost.
+#[test]
+fn a_value_keeps_what_a_line_ends_with() {
+    let mut recording = Choices::zeros().recording();
+    recording.properties.push(("remark".into(), "two\r\r".into()));
+    let read = Recording::from_text(&recording.to_text()).unwrap();
+    assert_eq!(read.properties, recording.properties);
+    let short = "falconry recording 1\nlabel 0 a\nchoices\n0 0 0 x99999999999\n";
+    assert!(Recording::from_text(&Recording::sealed(short)).is_err());
+}
+
 #[test]
 fn the_bytes_of_a_run_make_it_again() {
     let recorded = Choices::from_recording({

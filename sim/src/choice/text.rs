@@ -22,7 +22,8 @@ use super::record::{Recording, pack};
 
 const HEADER: &str = "falconry recording ";
 const VERSION: u32 = 1;
-const CHOICES_MAX: usize = 1 << 28;
+/// A line of a few bytes may stand for so many, which take eight bytes each.
+const CHOICES_MAX: usize = 1 << 26;
 
 /// Why a text is no recording that this program can run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +132,8 @@ impl Recording {
 
 fn read_body(body: &str) -> Result<Recording, RecordingError> {
     let mut recording = Recording::default();
-    let mut lines = body.lines().enumerate().skip(1);
+    // Not by `lines`, which takes what may be the end of a value for a part of the line's end.
+    let mut lines = body.split('\n').enumerate().skip(1);
     for (index, line) in lines.by_ref() {
         let damaged = |what| RecordingError::Damaged { line: index + 1, what };
         if line == "choices" {

@@ -1,13 +1,14 @@
 //! One libFuzzer program: built, run for a while, and what came of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Stop;
 
-/// A boring run takes milliseconds: one that takes so long has no end.
-const TIMEOUT_S: u32 = 60;
+/// A run takes milliseconds: a program that is still there so long after its time stands still. libFuzzer
+/// itself cannot tell, for its alarms are held back (`hold_back_alarms` in `models/src/fuzz/mod.rs`).
+const GRACE: Duration = Duration::from_secs(60);
 
 /// More than an input has a use for: most runs take a few hundred bytes, and mutations that hit none of
 /// those are lost.
@@ -91,7 +92,7 @@ impl Call<'_> {
             format!("-max_total_time={}", self.time.as_secs().max(1)),
             format!("-seed={}", self.seed),
             format!("-artifact_prefix={}/", self.artifacts.display()),
-            format!("-timeout={TIMEOUT_S}"),
+            "-timeout=0".into(),
             // A run is as long as its choices make it: nothing is gained by short inputs first.
             "-len_control=0".into(),
             "-print_final_stats=1".into(),
@@ -101,15 +102,37 @@ impl Call<'_> {
         }
         command.args(&self.corpus).envs(self.environment.iter().copied());
         command.env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+        let log = self.artifacts.join("log");
+        command.stderr(std::fs::File::create(&log).map_err(unwritable)?);
         let begun = Instant::now();
-        let output =
-            command.output().map_err(|error| Stop(70, format!("{}: {error}", self.target)))?;
+        let status = self.wait(command)?;
         let seconds = begun.elapsed().as_secs_f64();
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = std::fs::read(&log).map_err(unwritable)?;
+        let said = String::from_utf8_lossy(&said);
         let number = |name: &str| value(&said, name).and_then(|value| value.parse().ok());
         let runs = number("stat::number_of_executed_units:").unwrap_or(0);
-        let found = (!output.status.success()).then(|| found(&said));
+        let found = match status {
+            Some(status) => (!status.success()).then(|| found(&said)),
+            None => {
+                Some(Found { what: "an input has no end".into(), signature: None, input: None })
+            }
+        };
         Ok(Outcome { runs, seconds, found })
+    }
+
+    /// Waits for the end of a program; none when it stands still, and was ended.
+    fn wait(&self, mut command: Command) -> Result<Option<ExitStatus>, Stop> {
+        let told = |error: std::io::Error| Stop(70, format!("{}: {error}", self.target));
+        let until = Instant::now() + self.time + GRACE;
+        let mut child = command.spawn().map_err(told)?;
+        while Instant::now() < until {
+            if let Some(status) = child.try_wait().map_err(told)? {
+                return Ok(Some(status));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.kill().and_then(|()| child.wait()).map_err(told)?;
+        Ok(None)
     }
 
     /// Runs one input, and says whether it passes.
