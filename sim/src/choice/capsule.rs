@@ -113,7 +113,7 @@ impl Capsule {
     ///
     /// Says which line is wrong, and how.
     pub fn from_text(text: &str) -> Result<Capsule, CapsuleError> {
-        let first = text.lines().next().unwrap_or("");
+        let first = text.lines().next().unwrap_or("").trim_end_matches('\r');
         let version = first.strip_prefix(HEADER).ok_or(CapsuleError::NotACapsule)?;
         if version != VERSION.to_string() {
             return Err(CapsuleError::Version { found: version.chars().take(20).collect() });
