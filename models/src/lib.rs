@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod engine;
+pub mod fuzz;
 pub mod oracle;
 pub mod report;
 pub mod run;

@@ -156,6 +156,10 @@ pub struct Wishes {
     pub anchors: bool,
     /// Drives the run by these exceptions from the boring run instead of the seed's choices.
     pub exceptions: Option<Vec<Exception>>,
+    /// Drives the run by these raw bytes, as a fuzzer makes them, instead of the seed's choices.
+    pub bytes: Option<Vec<u8>>,
+    /// Writes the choices down as bytes: those that drive the same run.
+    pub write_bytes: bool,
 }
 
 /// Which promise was broken.
@@ -351,6 +355,9 @@ pub struct Outcome {
     /// The exceptions of the run, if they were wished or drove it.
     #[serde(skip)]
     pub anchored: Option<Anchored>,
+    /// The choices of the run as raw bytes, if wished.
+    #[serde(skip)]
+    pub bytes: Option<Vec<u8>>,
     /// Why the disk was not exported, if that was wished and failed.
     #[serde(skip)]
     pub not_exported: Option<String>,

@@ -246,6 +246,66 @@ fn files_that_cannot_be_read() {
     hold(&room, rows);
 }
 
+#[test]
+fn inputs_of_a_fuzzer_that_cannot_be_imported() {
+    let room = Room::new("imports");
+    write(&room, "empty", "");
+    write(&room, "boring", [0; 40]);
+    write(&room, "long", vec![7; (1 << 20) + 1]);
+    write(&room, "artifacts/parse_capsule/crash-1", "falconry capsule 1");
+    let rows: &[Row] = &[
+        ("fuzz-import nowhere", 2, "error: nowhere: No such file or directory (os error 2)\n"),
+        ("fuzz-import artifacts", 2, "error: artifacts: Is a directory (os error 21)\n"),
+        (
+            "fuzz-import -q empty --target redb",
+            2,
+            "error: empty: it is empty, and the boring run passes (redb kv/bank): there is nothing to \
+             import; it crashed another target, or another revision\n",
+        ),
+        (
+            "fuzz-import -q boring --engine specimen --scenario specimen/aba --plant aba",
+            2,
+            "error: boring: the run passes (specimen specimen/aba, bug planted): there is nothing to \
+             import; it crashed another target, or another revision\n",
+        ),
+        (
+            "fuzz-import long --target redb",
+            2,
+            "error: long: longer than 1048576 bytes, which no input is\n",
+        ),
+        (
+            "fuzz-import boring",
+            2,
+            "error: say what the input drove: --target, one of specimen, redb, sqlite, parse_capsule, \
+             parse_recording, read_store, or --engine and --scenario\n",
+        ),
+        (
+            "fuzz-import boring --target redbb",
+            2,
+            "error: there is no fuzz target 'redbb'; there are specimen, redb, sqlite, parse_capsule, \
+             parse_recording, read_store; did you mean 'redb'?\n",
+        ),
+        (
+            "fuzz-import boring --target redb --engine redb",
+            2,
+            "error: --target has a case of its own, which --engine cannot change; leave out one or the \
+             other\n",
+        ),
+        (
+            "fuzz-import boring --engine redb --scenario kv/vault",
+            2,
+            "error: there is no scenario 'kv/vault'; `scenario list` shows all\n",
+        ),
+        (
+            "fuzz-import artifacts/parse_capsule/crash-1",
+            2,
+            "error: target parse_capsule reads the text of a capsule, and back, and runs no case that a \
+             capsule could hold; specimen, redb, sqlite do\n",
+        ),
+    ];
+    hold(&room, rows);
+}
+
 /// A capsule that replays.
 const CAPSULE: &str = "falconry capsule 1\n# a remark\nengine canary\nscenario kv/bank\nseed 7\n\
     faults accelerated\nsignature durability/a872333e\nrevision 3f9c1d2\ndigest 00\nchoices\n\

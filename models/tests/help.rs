@@ -20,7 +20,7 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn help_of_every_verb() {
     let room = Room::new("help");
-    let verbs: [&[&str]; 24] = [
+    let verbs: [&[&str]; 25] = [
         &[],
         &["run"],
         &["swarm"],
@@ -38,6 +38,7 @@ fn help_of_every_verb() {
         &["findings", "accept"],
         &["findings", "show"],
         &["report"],
+        &["fuzz-import"],
         &["completions"],
         &["man"],
         &["specimen"],
@@ -67,7 +68,7 @@ fn only_the_verbs_there_are_can_be_seen() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let verbs = "run swarm replay shrink check scenario fault specimen findings report completions man help";
+    let verbs = "run swarm replay shrink check scenario fault specimen findings report fuzz-import completions man help";
     assert_eq!(listed.join(" "), verbs);
 }
 

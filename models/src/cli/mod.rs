@@ -16,6 +16,7 @@ mod config;
 mod environment;
 mod examine;
 pub mod exit;
+mod fuzz_import;
 pub mod output;
 mod replay;
 mod revision;
@@ -71,6 +72,7 @@ fn run() -> Exit {
         Verb::Specimen(verb) => specimen::specimen(&session, &verb),
         Verb::Findings(verb) => show::findings(&session, &verb),
         Verb::Report(report) => replay::report(&session, &report),
+        Verb::FuzzImport(import) => fuzz_import::fuzz_import(&session, &import),
         Verb::Completions { shell } => show::completions(&session, shell),
         Verb::Man { dir } => show::man(&session, &dir),
     };

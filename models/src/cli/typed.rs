@@ -91,6 +91,8 @@ pub enum Verb {
     Findings(Findings),
     /// Show the report of a failure
     Report(Report),
+    /// Turn the crashing input of a fuzz target into a capsule
+    FuzzImport(FuzzImport),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -260,6 +262,35 @@ pub struct Report {
     /// A seed, the file of a recording or a capsule, or `latest`
     #[arg(value_name = "SEED|FILE|latest")]
     pub what: String,
+    #[command(flatten)]
+    pub case: CaseFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+/// `fuzz-import`.
+#[derive(Debug, Args)]
+pub struct FuzzImport {
+    /// The input, as the fuzzer wrote it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The fuzz target that it crashed; without it, and without --engine or --scenario: the target whose
+    /// name the folder of the file has
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
+    /// The specimens were mended: the target ran with FALCONRY_MENDED
+    #[arg(long)]
+    pub mended: bool,
+    /// How long the failure is made small at most; 0s leaves it as it is
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    pub shrink_for: Span,
+    /// How many candidates at once [default: one a core]
+    #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Where the capsule goes [default: runs/imported/ beside the results]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub case: CaseFlags,
     #[command(flatten)]

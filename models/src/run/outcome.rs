@@ -36,6 +36,7 @@ impl Outcome {
             recording: None,
             divergence,
             anchored: machine.anchored(),
+            bytes: machine.choices().bytes().map(<[u8]>::to_vec),
             not_exported: None,
         }
     }

@@ -10,12 +10,15 @@ use super::{Case, Outcome, Wishes, properties};
 
 /// The choices that drive the run.
 pub(super) fn choices(case: &Case, wishes: &Wishes) -> Choices {
-    match (&wishes.replay, &wishes.exceptions) {
-        (Some(recording), _) => Choices::from_recording(recording.clone()),
-        (None, Some(exceptions)) => Choices::from_exceptions(exceptions),
-        (None, None) if wishes.anchors => Choices::from_seed_anchored(case.seed),
-        (None, None) => Choices::from_seed(case.seed),
-    }
+    let choices = match wishes {
+        Wishes { replay: Some(recording), .. } => Choices::from_recording(recording.clone()),
+        Wishes { exceptions: Some(exceptions), .. } => Choices::from_exceptions(exceptions),
+        Wishes { bytes: Some(bytes), anchors: false, .. } => Choices::from_bytes(bytes.clone()),
+        Wishes { bytes: Some(bytes), .. } => Choices::from_bytes_anchored(bytes.clone()),
+        Wishes { anchors: false, write_bytes: false, .. } => Choices::from_seed(case.seed),
+        _ => Choices::from_seed_anchored(case.seed),
+    };
+    if wishes.write_bytes { choices.written_as_bytes() } else { choices }
 }
 
 /// Adds the recording to the outcome, and writes the disk, where that is wished. A disk that cannot be

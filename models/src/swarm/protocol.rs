@@ -60,6 +60,8 @@ pub struct Examine {
     pub recording: Option<String>,
     /// The text of a capsule that does.
     pub capsule: Option<String>,
+    /// Raw bytes that do.
+    pub bytes: Option<Vec<u8>>,
     /// Make the failure small first; what is kept is then of the small run.
     pub shrink: Option<Shrinking>,
 }

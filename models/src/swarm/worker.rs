@@ -230,6 +230,12 @@ impl Worker {
             }
             Err(error) => return refused(error.to_string()),
         }
+        if let Some(bytes) = &examine.bytes {
+            // From here on its exceptions drive it, which can be left out one by one.
+            let wishes = Wishes { bytes: Some(bytes.clone()), anchors: true, ..Wishes::default() };
+            let anchored = self.run(case, &wishes)?.anchored;
+            driven.exceptions = Some(anchored.unwrap_or_default().exceptions);
+        }
         if let Some(order) = &examine.shrink {
             let budget = Budget::for_time(Duration::from_millis(order.for_ms), order.jobs);
             let from = driven.exceptions.as_deref();

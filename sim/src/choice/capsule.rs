@@ -113,7 +113,7 @@ impl Capsule {
     ///
     /// Says which line is wrong, and how.
     pub fn from_text(text: &str) -> Result<Capsule, CapsuleError> {
-        let first = text.lines().next().unwrap_or("");
+        let first = text.lines().next().unwrap_or("").trim_end_matches('\r');
         let version = first.strip_prefix(HEADER).ok_or(CapsuleError::NotACapsule)?;
         if version != VERSION.to_string() {
             return Err(CapsuleError::Version { found: version.chars().take(20).collect() });
@@ -122,7 +122,9 @@ impl Capsule {
             return Err(CapsuleError::TooLong);
         }
         let mut capsule = Capsule::default();
-        let mut lines = text.lines().enumerate().skip(1);
+        // An editor may end lines otherwise.
+        let lines = text.lines().map(|line| line.trim_end_matches('\r'));
+        let mut lines = lines.enumerate().skip(1);
         capsule.read_head(&mut lines)?;
         capsule.read_exceptions(&mut lines)?;
         if let Some((index, _)) = lines.find(|(_, line)| !line.trim().is_empty()) {
@@ -144,7 +146,8 @@ impl Capsule {
                 self.remarks.push(remark.trim().into());
                 continue;
             }
-            let pair = line.split_once(' ').filter(|(name, _)| !name.is_empty());
+            let pair =
+                line.split_once(' ').filter(|(name, _)| !name.is_empty() && !name.contains('#'));
             let damaged = CapsuleError::Damaged { line: index + 1, what: "not 'name value'" };
             let (name, value) = pair.ok_or(damaged)?;
             self.properties.push((name.into(), value.into()));
@@ -241,6 +244,19 @@ mod tests {
         let text = capsule().to_text().replace("choices\n", "choices\n# by hand\n\n");
         let read = Capsule::from_text(&text.replace("= 3", "= 4")).unwrap();
         assert_eq!(read.exceptions[0].value, 4);
+    }
+
+    /// Found by fuzzing: a name that cannot be written, and one of two ends of a line that was kept.
+    #[test]
+    fn whatever_is_read_can_be_written_and_read_again() {
+        let text = capsule().to_text();
+        let strange = Capsule::from_text(&text.replace("engine specimen", "en#gine specimen"));
+        let refused = CapsuleError::Damaged { line: 3, what: "not 'name value'" };
+        assert_eq!(strange, Err(refused));
+        for end in ["\r\n", "\r\r\n"] {
+            let read = Capsule::from_text(&text.replace('\n', end)).unwrap();
+            assert_eq!(read.to_text(), text);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@
 //! Nothing else in a run draws randomness, and every value is recorded with its label and task.
 
 mod anchor;
+mod bytes;
 mod capsule;
 mod enumerate;
 mod label;
@@ -39,6 +40,7 @@ use std::cell::Cell;
 
 use crate::trace::{Digest, DiskOp};
 use anchor::Anchors;
+use bytes::Reader;
 use label::Labels;
 use seed::Streams;
 pub(crate) use seed::mix;
@@ -56,13 +58,10 @@ enum Source {
         recording: Recording,
         at: usize,
     },
-    Bytes {
-        bytes: Vec<u8>,
-        at: usize,
-    },
+    Bytes(Reader),
     Enumerate(enumerate::Path),
-    /// A seed whose exceptions are kept, or exceptions.
-    Anchored(Box<Anchors>),
+    /// A seed or bytes whose exceptions are kept, or exceptions.
+    Anchored(Box<Anchors>, Option<Reader>),
 }
 
 /// Where a replayed recording stopped fitting the run.
@@ -101,6 +100,8 @@ pub struct Choices {
     digest: Digest,
     task: u32,
     divergence: Option<Divergence>,
+    /// The same choices as bytes, if they are kept.
+    written: Option<Vec<u8>>,
 }
 
 impl Choices {
@@ -108,7 +109,8 @@ impl Choices {
         let Spare { labels, record, streams } =
             SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
         let digest = Digest::new();
-        Choices { source, streams, labels, record, digest, task: 0, divergence: None }
+        let (task, divergence, written) = (0, None, None);
+        Choices { source, streams, labels, record, digest, task, divergence, written }
     }
 
     /// Every choice is 0: a run without fault or preemption.
@@ -130,26 +132,49 @@ impl Choices {
 
     /// Choices read from raw bytes, as a fuzzer makes them; zeros once they are used up.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self::new(Source::Bytes { bytes, at: 0 })
+        Self::new(Source::Bytes(Reader::new(bytes)))
     }
 
     /// Choices drawn from `seed`, of which those that are not 0 are kept with their anchors
     /// ([`Choices::anchored`]). The run is the one of [`Choices::from_seed`].
     pub fn from_seed_anchored(seed: u64) -> Self {
-        let mut choices = Self::new(Source::Anchored(Box::default()));
+        let mut choices = Self::new(Source::Anchored(Box::default(), None));
         choices.streams.begin(seed);
         choices
     }
 
+    /// Choices read from raw bytes, of which those that are not 0 are kept with their anchors
+    /// ([`Choices::anchored`]). The run is the one of [`Choices::from_bytes`].
+    pub fn from_bytes_anchored(bytes: Vec<u8>) -> Self {
+        Self::new(Source::Anchored(Box::default(), Some(Reader::new(bytes))))
+    }
+
     /// Choices that are 0 but for the exceptions named; no two may have the same anchor.
     pub fn from_exceptions(exceptions: &[Exception]) -> Self {
-        Self::new(Source::Anchored(Box::new(Anchors::drive(exceptions))))
+        Self::new(Source::Anchored(Box::new(Anchors::drive(exceptions)), None))
+    }
+
+    /// The same choices, which are written down as bytes besides: those from which
+    /// [`Choices::from_bytes`] makes this run ([`Choices::bytes`]).
+    ///
+    /// Panics if they are drawn from a seed and nothing is kept of them: a run from its recording or from
+    /// [`Choices::from_seed_anchored`] is the same one.
+    #[must_use]
+    pub fn written_as_bytes(mut self) -> Self {
+        assert!(!self.is_plain(), "a seed's choices are not kept");
+        self.written = Some(Vec::new());
+        self
+    }
+
+    /// The bytes that were written so far, if any are.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.written.as_deref()
     }
 
     /// What an anchored run came to; nothing of any other.
     pub fn anchored(&self) -> Option<Anchored> {
         match &self.source {
-            Source::Anchored(anchors) => Some(anchors.result(|label| self.labels.name(label))),
+            Source::Anchored(anchors, _) => Some(anchors.result(|label| self.labels.name(label))),
             _ => None,
         }
     }
@@ -195,7 +220,7 @@ impl Choices {
             assert!(value < bound, "{} proposed {value} of {bound}", self.labels.name(label));
             value
         } else {
-            self.given(label, bound, &allowed, propose)
+            self.given_and_written(label, bound, &allowed, propose)
         };
         self.note(label, value);
         value
@@ -215,17 +240,27 @@ impl Choices {
         let name = self.labels.name(label);
         let value = match &mut self.source {
             Source::Seed | Source::Recording { .. } => {
-                return self.decide(label, bound, propose);
+                // What is written is the place, not the number that is recorded.
+                let written = self.written.take();
+                let value = self.decide(label, bound, propose);
+                self.written = written;
+                let place = order.iter().position(|other| *other == value).unwrap_or(0);
+                self.write(place as u64, bound);
+                return value;
             }
-            Source::Anchored(anchors) => {
+            Source::Anchored(anchors, reader) => {
                 let (streams, labels) = (&mut self.streams, &self.labels);
                 let place = anchors.choose(self.task, (label, name), bound, || {
+                    if let Some(reader) = reader {
+                        return reader.next(bound, &|_| true);
+                    }
                     let proposed = propose(&mut streams.draws(label, labels));
                     order.iter().position(|other| *other == proposed).unwrap_or(0) as u64
                 });
+                self.write(place, bound);
                 order[place as usize]
             }
-            _ => order[self.given(label, bound, &|_| true, propose) as usize],
+            _ => order[self.given_and_written(label, bound, &|_| true, propose) as usize],
         };
         self.note(label, value);
         value
@@ -294,7 +329,7 @@ impl Choices {
 
     fn anchors(&mut self) -> Option<&mut Anchors> {
         match &mut self.source {
-            Source::Anchored(anchors) => Some(anchors),
+            Source::Anchored(anchors, _) => Some(anchors),
             _ => None,
         }
     }
@@ -386,7 +421,26 @@ impl Choices {
         self.record.push(entry);
     }
 
+    /// Writes a choice down, if that is wished.
+    fn write(&mut self, value: u64, bound: u64) {
+        if let Some(written) = &mut self.written {
+            bytes::write(written, value, bound);
+        }
+    }
+
     #[cold]
+    fn given_and_written(
+        &mut self,
+        label: Label,
+        bound: u64,
+        allowed: &dyn Fn(u64) -> bool,
+        propose: impl FnOnce(&mut Draws<'_>) -> u64,
+    ) -> u64 {
+        let value = self.given(label, bound, allowed, propose);
+        self.write(value, bound);
+        value
+    }
+
     fn given(
         &mut self,
         label: Label,
@@ -396,20 +450,16 @@ impl Choices {
     ) -> u64 {
         match &mut self.source {
             Source::Zero | Source::Seed => 0,
-            Source::Anchored(anchors) => {
+            Source::Anchored(anchors, reader) => {
                 let name = self.labels.name(label);
                 // Streams begin at their first draw: without one, a run of exceptions has none.
                 let (streams, labels) = (&mut self.streams, &self.labels);
-                anchors.choose(self.task, (label, name), bound, || {
-                    propose(&mut streams.draws(label, labels))
+                anchors.choose(self.task, (label, name), bound, || match reader {
+                    Some(reader) => reader.next(bound, allowed),
+                    None => propose(&mut streams.draws(label, labels)),
                 })
             }
-            Source::Bytes { bytes, at } => {
-                let mut rest = arbitrary::Unstructured::new(&bytes[*at..]);
-                let value = rest.int_in_range(0..=bound - 1).unwrap_or(0);
-                *at = bytes.len() - rest.len();
-                if allowed(value) { value } else { 0 }
-            }
+            Source::Bytes(reader) => reader.next(bound, allowed),
             Source::Enumerate(path) => path.next(bound, allowed),
             Source::Recording { recording, at } => {
                 let index = *at;

@@ -22,7 +22,8 @@ use super::record::{Recording, pack};
 
 const HEADER: &str = "falconry recording ";
 const VERSION: u32 = 1;
-const CHOICES_MAX: usize = 1 << 28;
+/// A line of a few bytes may stand for so many, which take eight bytes each.
+const CHOICES_MAX: usize = 1 << 26;
 
 /// Why a text is no recording that this program can run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,9 +110,30 @@ impl Recording {
     }
 }
 
+impl Recording {
+    /// A text with the last line that it must have: whoever writes or edits a recording by hand has neither
+    /// counted nor summed up. Whether its other lines can be read, [`Recording::from_text`] says.
+    pub fn sealed(text: &str) -> String {
+        let mut sealed = text.to_string();
+        if !sealed.ends_with('\n') {
+            sealed.push('\n');
+        }
+        let choices = sealed.lines().skip_while(|line| *line != "choices").skip(1);
+        let counts = choices.map(|line| match line.rsplit_once(" x") {
+            Some((_, count)) => count.parse().unwrap_or(1),
+            None => 1u64,
+        });
+        let count = counts.fold(0, u64::saturating_add);
+        let checksum = hash(&sealed);
+        let _ = writeln!(sealed, "end {count} {checksum:016x}");
+        sealed
+    }
+}
+
 fn read_body(body: &str) -> Result<Recording, RecordingError> {
     let mut recording = Recording::default();
-    let mut lines = body.lines().enumerate().skip(1);
+    // Not by `lines`, which takes what may be the end of a value for a part of the line's end.
+    let mut lines = body.split('\n').enumerate().skip(1);
     for (index, line) in lines.by_ref() {
         let damaged = |what| RecordingError::Damaged { line: index + 1, what };
         if line == "choices" {

@@ -1,0 +1,5 @@
+//! Fuzz target `sqlite`: see `models/src/fuzz/mod.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| falconry::fuzz::fuzz("sqlite", input));
