@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold no source of ours.
-const SKIPPED: &[&str] = &["target", ".git"];
+/// Folders that hold no source of ours, those of a fuzzer among them.
+const SKIPPED: &[&str] = &["target", ".git", "artifacts", "corpus", "coverage"];
 
 /// One text file.
 #[derive(Clone, Debug)]
