@@ -10,15 +10,71 @@
 //! first twenty seeds of each scenario in place of ten seconds of them: the same work for a profiler that
 //! counts instructions.
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use falconry::run::{Case, Counters, Wishes, properties, run_case};
 use falconry_ambient::Aside;
 use mimalloc::MiMalloc;
 
-/// As the program has it.
 #[global_allocator]
-static ALLOCATOR: Aside<MiMalloc> = Aside(MiMalloc);
+static ALLOCATOR: Chosen = Chosen(Aside(MiMalloc));
+
+/// The program's allocator; in the process that measures memory that of the C library, which gives all
+/// that is free back when it is asked to. mimalloc keeps whole pages for single blocks, and so many times
+/// what lives between two runs, more or less as the last of them happened to leave it.
+struct Chosen(Aside<MiMalloc>);
+
+/// The environment variable by which a process measures memory. It is read before `main`.
+const OF_MEMORY: &CStr = c"FALCONRY_BENCH_MEMORY";
+
+/// Bytes of all blocks that are allocated, in the process that measures memory.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+impl Chosen {
+    /// Decided at the first allocation, and the same ever after.
+    fn measures_memory() -> bool {
+        static DECIDED: AtomicU8 = AtomicU8::new(0);
+        match DECIDED.load(Ordering::Relaxed) {
+            0 => {
+                // SAFETY: the name ends with a zero, and nothing changes the environment this early.
+                let is_set = unsafe { !libc::getenv(OF_MEMORY.as_ptr()).is_null() };
+                DECIDED.store(1 + u8::from(is_set), Ordering::Relaxed);
+                is_set
+            }
+            decided => decided == 2,
+        }
+    }
+}
+
+// SAFETY: every block goes back to the allocator that it is from, for the choice never changes.
+unsafe impl GlobalAlloc for Chosen {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: what the caller promises is what both ask for.
+        unsafe {
+            if Self::measures_memory() {
+                IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
+                System.alloc(layout)
+            } else {
+                self.0.alloc(layout)
+            }
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe {
+            if Self::measures_memory() {
+                IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
+                System.dealloc(block, layout);
+            } else {
+                self.0.dealloc(block, layout);
+            }
+        }
+    }
+}
 
 /// What a boot may cost at most, by engine: boots per second and core.
 const GOALS: &[(&str, f64)] = &[("redb", 1_000.0), ("sqlite", 500.0), ("canary", 0.0)];
@@ -52,12 +108,11 @@ fn main() {
     }
 }
 
-/// Measures memory in a process of its own whose allocator gives back at once what is free: else the
-/// figure would tell when it was last asked to, which it decides by the clock.
+/// Measures memory in a process of its own, for its allocator is another.
 fn memory_of_a_child(words: &[String]) {
     let program = std::env::current_exe().expect("the path of this program");
     let mut child = std::process::Command::new(program);
-    child.args(words).args(["--only", MEMORY]).env("MIMALLOC_PURGE_DELAY", "0");
+    child.args(words).args(["--only", MEMORY]).env(OF_MEMORY.to_str().expect("a plain name"), "1");
     let status = child.status().expect("this program starts once more");
     assert!(status.success(), "the measurement of memory ended with {status}");
 }
@@ -99,39 +154,65 @@ fn run(case: &Case) -> Counters {
 }
 
 fn memory(seeds: u64, json: bool) {
-    let mut first = 0;
+    let mut first = None;
     let start = Instant::now();
     for seed in 0..seeds {
         run(&case("canary", SCENARIOS[(seed % 5) as usize], seed));
         if seed + 1 == FIRST_LOOK {
-            first = resident_kib();
+            first = Some(Memory::now());
         }
     }
-    let last = resident_kib();
+    let (first, last) = (first.expect("so many seeds were run"), Memory::now());
     let ns = start.elapsed().as_nanos() as f64 / seeds as f64;
-    let growth = (last as f64 / first as f64 - 1.0) * 100.0;
     if json {
         println!(
             "{{\"work\":\"canary_seed\",\"system\":\"falconry\",\"ns\":{ns:.0},\
-             \"ratio_to_falconry\":1.0,\"seeds\":{seeds},\"resident_kib_at_10000\":{first},\
-             \"resident_kib_at_end\":{last}}}"
+             \"ratio_to_falconry\":1.0,\"seeds\":{seeds},\"resident_kib_at_10000\":{},\
+             \"resident_kib_at_end\":{},\"heap_bytes_at_10000\":{},\"heap_bytes_at_end\":{}}}",
+            first.resident_kib, last.resident_kib, first.heap_bytes, last.heap_bytes
         );
     } else {
+        let growth = (last.resident_kib as f64 / first.resident_kib as f64 - 1.0) * 100.0;
         println!("\ncanary: {seeds} seeds, {ns:.0} ns each");
-        println!(
-            "resident memory (anonymous) at seed {FIRST_LOOK}: {first} KiB, at {seeds}: {last} KiB"
-        );
-        println!("growth {growth:.1} % (goal: within 5 %)");
+        println!("at seed {FIRST_LOOK}: {first}");
+        println!("at seed {seeds}: {last}");
+        println!("resident memory grew by {growth:.1} % (goal: within 5 %)");
     }
 }
 
-/// Resident memory of this process that is no file's, as the kernel tells it: pages of the program
-/// come and go as the machine needs them for others. The allocator gives back what is free first: it
-/// keeps many times what lives between two runs, more or less as the last of them happened to leave it.
-fn resident_kib() -> u64 {
-    // SAFETY: mimalloc is this program's allocator, and it may be asked at any time.
-    unsafe { libmimalloc_sys::mi_collect(true) };
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0)
+/// What this process holds between two runs.
+struct Memory {
+    /// All that is resident: its program, stacks and heap.
+    resident_kib: u64,
+    /// Of it what is no file's: heap and stacks.
+    anonymous_kib: u64,
+    /// Blocks that are allocated.
+    heap_bytes: usize,
+}
+
+impl Memory {
+    /// As the kernel tells it and this program's allocator counts it; what is free is given back first.
+    fn now() -> Memory {
+        // SAFETY: it has no precondition.
+        unsafe { libc::malloc_trim(0) };
+        let heap_bytes = IN_USE.load(Ordering::Relaxed);
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells it");
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            number.and_then(|number| number.trim().parse().ok()).expect("a number of KiB")
+        };
+        Memory { resident_kib: kib("VmRSS:"), anonymous_kib: kib("RssAnon:"), heap_bytes }
+    }
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Memory { resident_kib, anonymous_kib, heap_bytes } = self;
+        write!(
+            f,
+            "{resident_kib} KiB resident, of which {anonymous_kib} anonymous; {heap_bytes} bytes \
+             allocated"
+        )
+    }
 }

@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(read.exceptions[0].value, 4);
     }
 
-    /// Found by fuzzing: a name that cannot be written, and one of two ends of a line that was kept.
+    /// A name that cannot be written, and one of two ends of a line that was kept.
     #[test]
     fn whatever_is_read_can_be_written_and_read_again() {
         let text = capsule().to_text();
