@@ -51,6 +51,15 @@ fn the_report_and_the_capsule_of_every_specimen() {
 }
 
 #[test]
+fn the_recording_of_a_failure() {
+    for name in ["lost_update", "torn_header"] {
+        let case = failing(specimen::of_scenario(&format!("specimen/{name}")).unwrap());
+        let outcome = run_case(&case, &Wishes { recording: true, ..Wishes::default() }).unwrap();
+        snapshot("recording", name, &outcome.recording.expect("it was wished").to_text());
+    }
+}
+
+#[test]
 fn nothing_more_can_be_left_out() {
     for specimen in specimen::all() {
         let shrinkage = shrinkage(specimen, 1, LONG, true, &|| false).unwrap().expect("it fails");

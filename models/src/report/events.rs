@@ -87,7 +87,7 @@ impl Names {
                 let at = at.rsplit('/').next().unwrap_or(at);
                 format!("preempted before {at}, {} goes on", self.task(*to))
             }
-            What::Wait { on, object } => format!("waits on {on} {object}"),
+            What::Wait { on, object } => waits(on, *object),
             What::File { file, path } => format!("{path} is file {file}"),
             What::Disk { op, file, offset, len, errno } => {
                 let failure = match errno {
@@ -105,7 +105,7 @@ impl Names {
                 grouped(*kept),
                 grouped(*lost)
             ),
-            What::Site { name } => format!("reaches {name}"),
+            What::Site { name } => format!("reaches '{name}'"),
             What::Note { text, .. } => text.clone(),
             other => format!("{other:?}"),
         }
@@ -130,6 +130,15 @@ fn part(fault: Fault) -> &'static str {
         When::PowerLoss | When::Error | When::Silent | When::Slow => "disk",
         When::Clock => "clock",
         When::Scheduler => "scheduler",
+    }
+}
+
+/// What a task waits for, as the list of waiting tasks in a report says it.
+fn waits(on: &str, object: u64) -> String {
+    match on {
+        "end of" => format!("waits for end of task {object}"),
+        "lock" | "read lock" | "condition" => format!("waits for {on} #{object}"),
+        _ => format!("waits for {on}"),
     }
 }
 

@@ -161,7 +161,11 @@ impl Report<'_> {
             let of_machine = before.iter().filter(|told| is_fault(told.event));
             return (of_machine.chain(tail).copied().collect(), "the run".into());
         };
-        let bears_on_it = |told: &&Told<'_>| names_one(told) || is_fault(told.event);
+        let bears_on_it = |told: &&Told<'_>| {
+            names_one(told)
+                || is_fault(told.event)
+                || matches!(told.event.what, What::Boot { .. } | What::Down { .. })
+        };
         let (last, before) = told[first..].split_last().expect("the first is among them");
         let path = before.iter().filter(bears_on_it).chain([last]).collect();
         (path, words.join(", "))

@@ -184,7 +184,7 @@ fn lives(machine: &mut Machine, plan: &Plan, open: Open) -> (Option<Verdict>, u6
 fn life(ctx: &Ctx, model: &RefCell<Model>, plan: &Plan, open: Open) -> Result<(), Breach> {
     let mut store = match open(ctx.disk()) {
         Ok(store) => store,
-        Err(error) => return refused("the store does not open", &error),
+        Err(error) => return refused("the store does not open", None, &error),
     };
     for key in 0..KEYS {
         look(&mut *store, model, key, "after the recovery")?;
@@ -208,7 +208,10 @@ fn life(ctx: &Ctx, model: &RefCell<Model>, plan: &Plan, open: Open) -> Result<()
                 model.borrow_mut().acknowledge(key, value);
                 look(&mut *store, model, key, "after a put")?;
             }
-            Err(error) => refused("a record cannot be written", &error)?,
+            Err(error) => {
+                falconry_sim::note("store", &format!("record {key}: {value} refused: {error}"));
+                refused("a record cannot be written", Some(key), &error)?;
+            }
         }
     }
     Ok(())
@@ -221,13 +224,24 @@ fn look(store: &mut dyn Store, model: &RefCell<Model>, key: u8, when: &str) -> R
         return Ok(());
     }
     match found {
-        Ok(found) => model.borrow_mut().see(key, found, when),
-        Err(error) => refused("a record cannot be read", &error),
+        Ok(found) => {
+            let mut model = model.borrow_mut();
+            if let (true, Some(value)) = (model.settles(key, found), found) {
+                let text = format!("record {key}: {value} found, which stays from now on");
+                falconry_sim::note("store", &text);
+            }
+            model.see(key, found, when)
+        }
+        Err(error) => refused("a record cannot be read", Some(key), &error),
     }
 }
 
 /// An error is right where a fault came that makes one, and nowhere else.
-fn refused(sentence: &'static str, error: &std::io::Error) -> Result<(), Breach> {
+fn refused(
+    sentence: &'static str,
+    key: Option<u8>,
+    error: &std::io::Error,
+) -> Result<(), Breach> {
     let makes_errors = |fault: &&Fault| matches!(fault.when(), When::Error | When::Silent);
     let came: u64 = Fault::ALL
         .iter()
@@ -237,7 +251,12 @@ fn refused(sentence: &'static str, error: &std::io::Error) -> Result<(), Breach>
     if came > 0 || falconry_sim::is_off() {
         return Ok(());
     }
-    Err(Breach::new(Property::ErrorPath, sentence, "store").row("found", error.to_string()))
+    let breach = Breach::new(Property::ErrorPath, sentence, "store");
+    let breach = match key.map(|key| format!("record {key}")) {
+        Some(record) => breach.row("what", record.clone()).path(record),
+        None => breach,
+    };
+    Err(breach.row("found", error.to_string()))
 }
 
 #[cfg(test)]
@@ -251,7 +270,7 @@ mod tests {
             let mut machine = Machine::new(MachineConfig::default(), Choices::zeros());
             let boot = machine.boot(Ending::Never, |_| {
                 with_env(|env| env.faults.deliver(fault));
-                refused("a record cannot be written", &error)
+                refused("a record cannot be written", Some(0), &error)
             });
             let End::Returned(judged) = boot.end else { panic!("{:?}", boot.end) };
             let property = judged.map_err(|breach| breach.property);

@@ -45,6 +45,12 @@ impl Model {
         self.acked
     }
 
+    /// Whether finding this in a record decides what a call that was not answered has done.
+    pub(crate) fn settles(&self, key: u8, found: Option<u64>) -> bool {
+        let slot = &self.slots[usize::from(key)];
+        found.is_some_and(|value| slot.open.contains(&value))
+    }
+
     /// Judges what was found in a record, and holds to it from now on.
     ///
     /// # Errors
