@@ -237,11 +237,7 @@ fn look(store: &mut dyn Store, model: &RefCell<Model>, key: u8, when: &str) -> R
 }
 
 /// An error is right where a fault came that makes one, and nowhere else.
-fn refused(
-    sentence: &'static str,
-    key: Option<u8>,
-    error: &std::io::Error,
-) -> Result<(), Breach> {
+fn refused(sentence: &'static str, key: Option<u8>, error: &std::io::Error) -> Result<(), Breach> {
     let makes_errors = |fault: &&Fault| matches!(fault.when(), When::Error | When::Silent);
     let came: u64 = Fault::ALL
         .iter()
