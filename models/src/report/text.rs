@@ -1,6 +1,8 @@
 //! The report as text.
 
-use falconry_sim::trace::{Event, What};
+use std::collections::BTreeSet;
+
+use falconry_sim::trace::{DiskOp, Event, What};
 
 use super::bytes;
 use super::events::{Told, is_fault, tell};
@@ -166,9 +168,11 @@ impl Report<'_> {
                 || is_fault(told.event)
                 || matches!(told.event.what, What::Boot { .. } | What::Down { .. })
         };
-        let (last, before) = told[first..].split_last().expect("the first is among them");
-        let path = before.iter().filter(bears_on_it).chain([last]).collect();
-        (path, words.join(", "))
+        let told = &told[first..];
+        let hit: BTreeSet<usize> = (0..told.len()).flat_map(|at| causes(told, at)).collect();
+        let last = told.len() - 1;
+        let is_told = |at: &usize| *at == last || hit.contains(at) || bears_on_it(&&told[*at]);
+        ((0..told.len()).filter(is_told).map(|at| &told[at]).collect(), words.join(", "))
     }
 
     fn push_bytes(&self, lines: &mut Vec<String>) {
@@ -216,6 +220,27 @@ impl Report<'_> {
             command("keep", self.caller.plain(&["findings", "accept", &self.finding.signature()]));
         }
     }
+}
+
+/// What the engine did last to what a fault has hit: the write of those bytes, and a new name of the file.
+fn causes(told: &[Told<'_>], fault: usize) -> Vec<usize> {
+    let What::Fault { file, offset, len, .. } = told[fault].event.what else { return Vec::new() };
+    if file == 0 {
+        return Vec::new();
+    }
+    let last = |is_one: &dyn Fn(DiskOp, u64, u64) -> bool| {
+        told[..fault].iter().rposition(|told| match told.event.what {
+            What::Disk { op, file: other, offset, len, errno: 0 } => {
+                other == file && is_one(op, offset, len)
+            }
+            _ => false,
+        })
+    };
+    let wrote = last(&|op, from, count| {
+        op == DiskOp::Write && from < offset + len && offset < from + count
+    });
+    let named = last(&|op, _, _| op == DiskOp::Rename);
+    wrote.into_iter().chain(named).collect()
 }
 
 fn row(label: &str, text: &str) -> String {
