@@ -63,6 +63,31 @@ unsafe impl GlobalAlloc for Chosen {
         }
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe {
+            if Self::measures_memory() {
+                IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
+                System.alloc_zeroed(layout)
+            } else {
+                self.0.alloc_zeroed(layout)
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe {
+            if Self::measures_memory() {
+                IN_USE.fetch_add(bytes, Ordering::Relaxed);
+                IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
+                System.realloc(block, layout, bytes)
+            } else {
+                self.0.realloc(block, layout, bytes)
+            }
+        }
+    }
+
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe {
@@ -103,7 +128,8 @@ fn main() {
     }
     match only {
         None => memory_of_a_child(&words[1..]),
-        Some(MEMORY) => memory(seeds, json),
+        Some(MEMORY) if Chosen::measures_memory() => memory(seeds, json),
+        Some(MEMORY) => memory_of_a_child(&words[1..]),
         Some(_) => {}
     }
 }

@@ -163,7 +163,7 @@ impl Report<'_> {
             let of_machine = before.iter().filter(|told| is_fault(told.event));
             return (of_machine.chain(tail).copied().collect(), "the run".into());
         };
-        let bears_on_it = |told: &&Told<'_>| {
+        let bears_on_it = |told: &Told<'_>| {
             names_one(told)
                 || is_fault(told.event)
                 || matches!(told.event.what, What::Boot { .. } | What::Down { .. })
@@ -171,7 +171,7 @@ impl Report<'_> {
         let told = &told[first..];
         let hit: BTreeSet<usize> = (0..told.len()).flat_map(|at| causes(told, at)).collect();
         let last = told.len() - 1;
-        let is_told = |at: &usize| *at == last || hit.contains(at) || bears_on_it(&&told[*at]);
+        let is_told = |at: &usize| *at == last || hit.contains(at) || bears_on_it(&told[*at]);
         ((0..told.len()).filter(is_told).map(|at| &told[at]).collect(), words.join(", "))
     }
 

@@ -297,7 +297,7 @@ impl Life<'_> {
             end => end,
         };
         let looked = session.looked.load(Ordering::Relaxed);
-        self.after.set(if looked { end } else { end.max(after) });
+        self.after.set(judged_after(after, end, looked));
         Ok(boot.opened)
     }
 
@@ -311,6 +311,12 @@ impl Life<'_> {
         }
         After::ProcessCrash
     }
+}
+
+/// What the next boot is judged after: how this one ended, and, where nobody has looked at the engine since,
+/// no less than what came `before`.
+fn judged_after(before: After, end: After, looked: bool) -> After {
+    if looked { end } else { end.max(before) }
 }
 
 fn outcome(
@@ -328,4 +334,18 @@ fn outcome(
     outcome.counters.commits_acked = witness.history(History::acked_count);
     outcome.counters.resurrected = witness.history(History::resurrected_count);
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_loss_counts_until_the_engine_was_looked_at() {
+        let (crash, loss) = (After::ProcessCrash, After::PowerLoss);
+        assert_eq!(judged_after(loss, crash, false), loss);
+        assert_eq!(judged_after(loss, crash, true), crash);
+        assert_eq!(judged_after(crash, loss, false), loss);
+        assert_eq!(judged_after(crash, crash, false), crash);
+    }
 }

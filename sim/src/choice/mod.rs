@@ -220,7 +220,9 @@ impl Choices {
             assert!(value < bound, "{} proposed {value} of {bound}", self.labels.name(label));
             value
         } else {
-            self.given_and_written(label, bound, &allowed, propose)
+            let value = self.given(label, bound, &allowed, propose);
+            self.write(value, bound);
+            value
         };
         self.note(label, value);
         value
@@ -260,7 +262,11 @@ impl Choices {
                 self.write(place, bound);
                 order[place as usize]
             }
-            _ => order[self.given_and_written(label, bound, &|_| true, propose) as usize],
+            _ => {
+                let place = self.given(label, bound, &|_| true, propose);
+                self.write(place, bound);
+                order[place as usize]
+            }
         };
         self.note(label, value);
         value
@@ -422,6 +428,7 @@ impl Choices {
     }
 
     /// Writes a choice down, if that is wished.
+    #[cold]
     fn write(&mut self, value: u64, bound: u64) {
         if let Some(written) = &mut self.written {
             bytes::write(written, value, bound);
@@ -429,18 +436,6 @@ impl Choices {
     }
 
     #[cold]
-    fn given_and_written(
-        &mut self,
-        label: Label,
-        bound: u64,
-        allowed: &dyn Fn(u64) -> bool,
-        propose: impl FnOnce(&mut Draws<'_>) -> u64,
-    ) -> u64 {
-        let value = self.given(label, bound, allowed, propose);
-        self.write(value, bound);
-        value
-    }
-
     fn given(
         &mut self,
         label: Label,
