@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Choices, IntoLabel, PPM};
+use crate::choice::{Choices, Draws, IntoLabel, PPM};
 use crate::trace::{Trace, What};
 
 macro_rules! faults {
@@ -254,6 +254,14 @@ impl Faults {
         }
     }
 
+    /// As [`Faults::none`].
+    pub(crate) fn reset(&mut self) {
+        let Faults { rate_ppm, delivered, held_back, nth } = self;
+        rate_ppm.fill(0);
+        delivered.fill(0);
+        (*held_back, *nth) = (false, None);
+    }
+
     /// Sets one rate, in millionths of its decision points.
     pub fn set_rate(&mut self, fault: Fault, ppm: u32) {
         assert!(ppm <= PPM, "{fault} at {ppm} millionths");
@@ -324,7 +332,16 @@ impl Faults {
 
     /// Whether `fault` comes at a decision point of its own.
     pub fn comes(&mut self, choices: &mut Choices, label: impl IntoLabel, fault: Fault) -> bool {
-        self.pick(choices, label, &[fault]).is_some()
+        let ppm = self.rate_ppm(fault);
+        let draw = |draws: &mut Draws<'_>| {
+            let bits = draws.bits();
+            u64::from(ppm > 0 && look(bits, fault) < ppm)
+        };
+        let picked = choices.decide_among(label, 2, |value| value == 0 || ppm > 0, draw);
+        if self.nth.is_some() && self.at_nth(&[fault]).is_some() {
+            return true;
+        }
+        picked == 1 && !self.held_back
     }
 
     /// Counts a fault that took effect.

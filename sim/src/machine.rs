@@ -352,7 +352,7 @@ impl Drop for Machine {
     fn drop(&mut self) {
         // SAFETY: the field is not used again.
         let mut kernel = unsafe { ManuallyDrop::take(&mut self.kernel) };
-        drop(std::mem::replace(&mut kernel.state_mut().choices, Choices::zeros()));
+        kernel.state_mut().choices.give_back();
         kernel.give_back();
     }
 }

@@ -15,10 +15,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::assert::Site;
+pub use crate::thread::job::Body;
 
 /// Where in the engine's source a call of the seam stands.
 pub type Place = &'static Location<'static>;
@@ -71,12 +71,6 @@ pub enum Wake {
     TimedOut,
     /// For no reason: condition variables and `park` are allowed to do that.
     Spurious,
-}
-
-/// What a task does from beginning to end.
-pub trait Body {
-    /// Does it, once. Never unwinds, and gives up this share of the body before it returns.
-    fn run(self: Arc<Self>) -> TaskEnd;
 }
 
 /// How a task's body ended.
@@ -191,7 +185,7 @@ pub trait Machine {
         &self,
         name: Option<&str>,
         stack_bytes: usize,
-        body: Arc<dyn Body>,
+        body: Body,
         place: Place,
     ) -> io::Result<TaskId>;
     /// Waits until a task has ended. A task that is unwinding already waits here too, and is not

@@ -124,8 +124,10 @@ pub struct Labels {
 impl Labels {
     /// Forgets every label but the built-in ones, and keeps the memory.
     pub(super) fn clear(&mut self) {
-        self.more.clear();
-        self.slots.fill(0);
+        if !self.more.is_empty() {
+            self.more.clear();
+            self.slots.fill(0);
+        }
     }
 
     pub(super) fn name(&self, label: Label) -> &'static str {

@@ -76,7 +76,7 @@ pub struct Divergence {
 }
 
 /// The largest recording whose memory is kept for the next run on this OS thread.
-const SPARE_ENTRIES_MAX: usize = 1 << 16;
+const SPARE_ENTRIES_MAX: usize = 1 << 14;
 
 #[derive(Default)]
 struct Spare {
@@ -356,6 +356,7 @@ impl Choices {
     }
 
     /// A task begins; they have their numbers in order.
+    #[inline]
     pub(crate) fn task_begins(&mut self, task: u32, name: &str) {
         if let Some(anchors) = self.anchors() {
             anchors.task_begins(task, name);
@@ -479,8 +480,11 @@ impl Choices {
     }
 }
 
-impl Drop for Choices {
-    fn drop(&mut self) {
+impl Choices {
+    /// Keeps the memory for the next run on this OS thread; no choice can be made or read any more.
+    pub(crate) fn give_back(&mut self) {
+        self.source = Source::Zero;
+        self.written = None;
         let mut labels = std::mem::take(&mut self.labels);
         let mut record = std::mem::take(&mut self.record);
         if (1..=SPARE_ENTRIES_MAX).contains(&record.capacity()) {
@@ -489,6 +493,12 @@ impl Drop for Choices {
             let streams = std::mem::take(&mut self.streams);
             let _ = SPARE.try_with(|spare| spare.set(Some(Spare { labels, record, streams })));
         }
+    }
+}
+
+impl Drop for Choices {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

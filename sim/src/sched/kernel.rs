@@ -5,6 +5,7 @@
     reason = "the scheduler tells the tasks of an OS thread apart by itself"
 )]
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,7 +20,7 @@ use super::fiber::{Fiber, Never};
 use super::stack::{GUARD_BYTES, PooledStack};
 use super::state::{Phase, State};
 use super::switch::{Context, switch};
-use super::task::{Named, PanicNote, Task, Wait};
+use super::task::{Named, PanicNote, Wait};
 use super::{VerdictKind, overflow, panics};
 use crate::choice::{Choices, Label};
 use crate::disk::{DiskConfig, SimDisk};
@@ -187,7 +188,7 @@ impl Kernel {
             how
         };
         let _current = Current::enter(self);
-        let spawned = self.start_task(Some("main"), self.stack_bytes.get(), body);
+        let spawned = self.start_task(Some("main".into()), self.stack_bytes.get(), body);
         let main_task =
             spawned.unwrap_or_else(|error| panic!("no stack for the main task: {error}"));
         assert_eq!(main_task, 0, "the main task is the first one");
@@ -207,7 +208,7 @@ impl Kernel {
         if state.phase != Phase::On {
             return None;
         }
-        if state.tasks[0].has_ended() {
+        if state.tasks.at(0).has_ended() {
             state.phase = Phase::Drain;
             state.death = Some(Death::Over);
             return None;
@@ -273,11 +274,13 @@ impl Kernel {
             TaskEnd::PowerOff => TaskExit::PowerOff,
         };
         state.trace.event(None, What::Exit { how });
-        state.me().wait = Wait::Ended;
-        if let Some(joiner) = state.me().joiner.take() {
+        let me = state.me();
+        me.wait = Wait::Ended;
+        let (joiner, more_joiners) = (me.joiner.take(), std::mem::take(&mut me.more_joiners));
+        if let Some(joiner) = joiner {
             state.wake(joiner, Wake::Notified);
         }
-        for joiner in std::mem::take(&mut state.me().more_joiners) {
+        for joiner in more_joiners {
             state.wake(joiner, Wake::Notified);
         }
         if end == TaskEnd::Panicked && state.phase == Phase::On {
@@ -310,7 +313,7 @@ impl Kernel {
     /// Makes a task for `body` and lets it be chosen.
     pub(super) fn start_task<'a>(
         &self,
-        name: Option<&str>,
+        name: Option<Cow<'static, str>>,
         stack_bytes: usize,
         body: impl FnOnce() -> TaskEnd + 'a,
     ) -> io::Result<TaskId> {
@@ -324,10 +327,11 @@ impl Kernel {
         let fiber = unsafe { Fiber::new(stack, move || (*kernel).live(body)) };
         let mut state = self.borrow();
         let id = state.tasks.len() as TaskId;
-        state.tasks.push(Task::new(name, fiber));
+        let called = name.as_deref().unwrap_or("");
+        state.trace.spawn(id, called);
+        state.choices.task_begins(id, called);
+        state.tasks.add(name, fiber);
         state.ready.push(id);
-        state.trace.spawn(id, name.unwrap_or(""));
-        state.choices.task_begins(id, name.unwrap_or(""));
         Ok(id)
     }
 

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use falconry_seam::assert::{Site, SiteKind};
 use falconry_seam::hook::{
@@ -108,7 +107,7 @@ impl Machine for Kernel {
         &self,
         name: Option<&str>,
         stack_bytes: usize,
-        body: Arc<dyn Body>,
+        body: Body,
         place: Place,
     ) -> io::Result<TaskId> {
         self.point_at(Point::Thread, Some(place));
@@ -124,6 +123,7 @@ impl Machine for Kernel {
             }
         }
         let stack_bytes = stack_bytes.max(self.stack_bytes.get());
+        let name = name.map(|name| name.to_string().into());
         self.start_task(name, stack_bytes, move || body.run())
     }
 
@@ -376,12 +376,21 @@ impl Kernel {
     }
 
     /// The running task's body has ended: its thread-locals are dropped, the first one made first.
+    #[inline]
     pub(super) fn drop_locals(&self) {
         let count = {
             let mut state = self.borrow();
-            state.me().locals_over = true;
-            state.me().locals.len()
+            let me = state.me();
+            me.locals_over = true;
+            me.locals.len()
         };
+        if count > 0 {
+            self.drop_all_locals(count);
+        }
+    }
+
+    #[cold]
+    fn drop_all_locals(&self, count: usize) {
         for index in 0..count {
             let value = { self.borrow().me().locals[index].take() };
             // A destructor that panics must not leave the task.

@@ -8,7 +8,7 @@ use falconry_seam::hook::{LockMode, Place, Point, TaskId, Wake};
 
 use super::object::Objects;
 use super::strategy::{Strategy, StrategyKind, Turn};
-use super::task::{Named, Task, Wait};
+use super::task::{Named, Task, Tasks, Wait};
 use super::timer::Timers;
 use super::{Verdict, VerdictKind};
 use crate::choice::{Choices, Draws, Label};
@@ -56,7 +56,7 @@ pub(crate) struct State {
     pub(crate) planted: Vec<String>,
     pub(crate) sites: super::sites::Sites,
     pub(super) epoch: u32,
-    pub(super) tasks: Vec<Task>,
+    pub(super) tasks: Tasks,
     pub(super) ready: Vec<TaskId>,
     pub(super) current: TaskId,
     pub(super) objects: Objects,
@@ -94,7 +94,7 @@ impl State {
             planted: Vec::new(),
             sites: super::sites::Sites::default(),
             epoch: 0,
-            tasks: Vec::new(),
+            tasks: Tasks::default(),
             ready: Vec::new(),
             current: 0,
             objects: Objects::default(),
@@ -115,7 +115,7 @@ impl State {
     /// As new, with the memory of its tables kept; what [`State::begin`] sets anew is left.
     pub(super) fn reset(&mut self, choices: Choices, keep_trace: bool) {
         self.choices = choices;
-        self.faults = Faults::none();
+        self.faults.reset();
         self.trace = Trace::new(keep_trace);
         self.power = PowerPlan::default();
         self.ending = Ending::default();
@@ -195,8 +195,7 @@ impl State {
 
     #[inline]
     pub(super) fn me(&mut self) -> &mut Task {
-        let current = self.current as usize;
-        &mut self.tasks[current]
+        self.tasks.at(self.current)
     }
 
     /// One more scheduling decision; `true` when something else is due at it.
@@ -248,14 +247,12 @@ impl State {
         if count == 1 && turn.alternatives() == 1 {
             return (!can_stay).then_some(0);
         }
-        let strategy = &mut self.strategy;
-        let propose = |draws: &mut Draws<'_>| strategy.next(&turn, draws) as u64;
-        let chosen = if self.choices.is_plain() {
-            self.choices.decide(Label::SCHED_NEXT, count as u64, propose)
+        let (strategy, choices) = (&mut self.strategy, &mut self.choices);
+        let chosen = if choices.is_plain() {
+            let propose = |draws: &mut Draws<'_>| strategy.next(&turn, draws) as u64;
+            choices.decide(Label::SCHED_NEXT, count as u64, propose)
         } else {
-            let call = self.choices.call();
-            self.choices.set_kind(turn.kind(call));
-            self.choices.decide_in_order(Label::SCHED_NEXT, &turn.order(count), propose)
+            choose_in_order(choices, strategy, &turn, count)
         } as usize;
         self.strategy.taken(&turn, chosen);
         if can_stay { chosen.checked_sub(1) } else { Some(chosen) }
@@ -317,7 +314,7 @@ impl State {
 
     /// A waiting task can run again.
     pub(super) fn wake(&mut self, id: TaskId, wake: Wake) {
-        let task = &mut self.tasks[id as usize];
+        let task = self.tasks.at(id);
         let wait = std::mem::replace(&mut task.wait, Wait::Nothing);
         assert!(!matches!(wait, Wait::Nothing | Wait::Ended), "task {id} does not wait");
         task.wake = wake;
@@ -456,4 +453,18 @@ impl State {
         }
         text
     }
+}
+
+/// Whom the turn goes to, where the choices have an order: they are not a seed's.
+#[cold]
+fn choose_in_order(
+    choices: &mut Choices,
+    strategy: &mut Strategy,
+    turn: &Turn<'_>,
+    count: usize,
+) -> u64 {
+    let call = choices.call();
+    choices.set_kind(turn.kind(call));
+    let propose = |draws: &mut Draws<'_>| strategy.next(turn, draws) as u64;
+    choices.decide_in_order(Label::SCHED_NEXT, &turn.order(count), propose)
 }

@@ -1,7 +1,9 @@
 //! Tasks: what the scheduler knows of each.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use falconry_seam::hook::{LockMode, Place, TaskId, Wake};
 
@@ -67,7 +69,7 @@ pub(crate) struct PanicNote {
 
 /// One task.
 pub(super) struct Task {
-    pub(super) name: Option<Box<str>>,
+    pub(super) name: Option<Cow<'static, str>>,
     /// Its run, until it has ended.
     pub(super) fiber: Option<Fiber>,
     pub(super) wait: Wait,
@@ -97,11 +99,11 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(name: Option<&str>, fiber: Fiber) -> Self {
+    fn new() -> Self {
         Task {
-            name: name.map(Into::into),
-            fiber: Some(fiber),
-            wait: Wait::Nothing,
+            name: None,
+            fiber: None,
+            wait: Wait::Ended,
             place: None,
             wake: Wake::Notified,
             has_deadline: false,
@@ -120,6 +122,45 @@ impl Task {
         }
     }
 
+    /// Drops what it owns, and keeps the memory of its tables.
+    fn end(&mut self) {
+        if self.fiber.is_some() || self.panic.is_some() || !self.locals.is_empty() {
+            (self.fiber, self.panic) = (None, None);
+            self.locals.clear();
+        }
+    }
+
+    /// Becomes another task, in place: a task is long, and is not moved.
+    fn begin(&mut self, called: Option<Cow<'static, str>>, run: Fiber) {
+        // Without `..`: a field that is added is set here too.
+        let Task {
+            name,
+            fiber,
+            wait,
+            place,
+            wake,
+            has_deadline,
+            generation,
+            joiner,
+            more_joiners,
+            token,
+            foreign,
+            thrown,
+            calls_off,
+            unwinding,
+            panic,
+            panic_is_over,
+            locals,
+            locals_over,
+        } = self;
+        (*name, *fiber, *wait, *place) = (called, Some(run), Wait::Nothing, None);
+        (*wake, *has_deadline, *generation, *joiner) = (Wake::Notified, false, 0, None);
+        (*token, *foreign, *thrown, *calls_off, *unwinding) = (false, 0, 0, 0, false);
+        (*panic, *panic_is_over, *locals_over) = (None, false, false);
+        more_joiners.clear();
+        locals.clear();
+    }
+
     /// Somebody waits for its end.
     pub(super) fn add_joiner(&mut self, joiner: TaskId) {
         match self.joiner {
@@ -136,6 +177,55 @@ impl Task {
 
     pub(super) fn has_ended(&self) -> bool {
         self.wait == Wait::Ended
+    }
+}
+
+/// The tasks of a boot, by their numbers. The memory of those of earlier boots is used again.
+#[derive(Default)]
+pub(super) struct Tasks {
+    all: Vec<Task>,
+    count: usize,
+}
+
+impl Tasks {
+    /// Forgets every task.
+    pub(super) fn clear(&mut self) {
+        self.iter_mut().for_each(Task::end);
+        self.count = 0;
+    }
+
+    /// The task of this number, which has begun in this boot.
+    #[inline]
+    pub(super) fn at(&mut self, id: TaskId) -> &mut Task {
+        debug_assert!((id as usize) < self.count, "task {id} has not begun");
+        // Only what was is looked at for the bound: it is one comparison less at every point.
+        &mut self.all[id as usize]
+    }
+
+    /// Adds a task, which gets the next number.
+    #[inline]
+    pub(super) fn add(&mut self, name: Option<Cow<'static, str>>, fiber: Fiber) {
+        if self.count == self.all.len() {
+            self.all.push(Task::new());
+        }
+        self.all[self.count].begin(name, fiber);
+        self.count += 1;
+    }
+}
+
+impl Deref for Tasks {
+    type Target = [Task];
+
+    #[inline]
+    fn deref(&self) -> &[Task] {
+        &self.all[..self.count]
+    }
+}
+
+impl DerefMut for Tasks {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Task] {
+        &mut self.all[..self.count]
     }
 }
 

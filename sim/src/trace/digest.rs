@@ -28,11 +28,11 @@ impl Digest {
 
     /// Adds bytes, with their count.
     pub fn fold_bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(16) {
-            let mut words = [0; 16];
-            words[..chunk.len()].copy_from_slice(chunk);
-            let word = u128::from_le_bytes(words);
-            self.fold(word as u64, (word >> 64) as u64);
+        let (chunks, rest) = bytes.as_chunks::<16>();
+        let mut fold = |word: u128| self.fold(word as u64, (word >> 64) as u64);
+        chunks.iter().for_each(|chunk| fold(u128::from_le_bytes(*chunk)));
+        if !rest.is_empty() {
+            fold(rest.iter().rev().fold(0, |word, byte| word << 8 | u128::from(*byte)));
         }
         self.fold(bytes.len() as u64, 0x5851_F42D_4C95_7F2D);
     }

@@ -188,6 +188,20 @@ pub enum What {
 }
 
 impl What {
+    /// Whether dropping it frees no memory, and so need not be done.
+    #[inline(always)]
+    pub(super) fn owns_nothing(&self) -> bool {
+        match self {
+            What::Down { how: text } | What::Wait { on: text, .. } => {
+                matches!(text, Cow::Borrowed(_))
+            }
+            What::Preempt { at, .. } => matches!(at, Cow::Borrowed(_)),
+            What::Boot { .. } | What::Exit { .. } | What::Disk { .. } => true,
+            What::Fault { .. } | What::Settled { .. } => true,
+            What::Spawn { .. } | What::File { .. } | What::Site { .. } | What::Note { .. } => false,
+        }
+    }
+
     /// Folds the event, with two words of its own (when it was, and who did it), into a digest.
     #[inline(always)]
     pub(super) fn fold(&self, digest: &mut Digest, when: u64, who: u64) {

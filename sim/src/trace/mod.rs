@@ -53,6 +53,8 @@ impl Trace {
         what.fold(&mut self.digest, when, self.step);
         if self.kept.is_some() {
             self.keep(id, cause, what);
+        } else if what.owns_nothing() {
+            std::mem::forget(what);
         }
         id
     }

@@ -6,7 +6,6 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use falconry_seam::assert::Site;
 use falconry_seam::hook::{
@@ -129,7 +128,7 @@ impl Machine for FakeMachine {
     fn forget_object(&self, _: &ObjectId) {
         unreachable!("an object");
     }
-    fn spawn(&self, _: Option<&str>, _: usize, _: Arc<dyn Body>, _: Place) -> io::Result<TaskId> {
+    fn spawn(&self, _: Option<&str>, _: usize, _: Body, _: Place) -> io::Result<TaskId> {
         unreachable!("a task");
     }
     fn join(&self, _: TaskId, _: Place) {

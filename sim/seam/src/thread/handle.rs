@@ -36,6 +36,7 @@ impl Thread {
         Thread(Which::Real(thread))
     }
 
+    #[inline]
     pub(super) fn task(id: TaskId, name: Option<&str>) -> Self {
         Thread(Which::Task { id, name: name.map(Arc::from) })
     }

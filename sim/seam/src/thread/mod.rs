@@ -11,7 +11,11 @@ pub use std::thread::{
 };
 
 #[cfg(feature = "simulate")]
+mod half;
+#[cfg(feature = "simulate")]
 mod handle;
+#[cfg(feature = "simulate")]
+pub(crate) mod job;
 #[cfg(feature = "simulate")]
 mod local;
 #[cfg(feature = "simulate")]
@@ -29,3 +33,9 @@ pub use {
     scoped::{Scope, ScopedJoinHandle, scope},
     spawn::{Builder, JoinHandle, spawn},
 };
+
+/// What `half` is made of; its loom model has another one.
+#[cfg(feature = "simulate")]
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+}

@@ -18,8 +18,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::handle::Thread;
-use super::spawn::{Builder, Job, TaskResult, is_task_finished, join_task};
-use crate::hook::{self, Body, PowerOff, TaskEnd, TaskId};
+use super::job::{self, TaskResult};
+use super::spawn::{Builder, is_task_finished, join_task};
+use crate::hook::{self, PowerOff, TaskEnd, TaskId};
 
 /// Where scoped threads are started, in the shape of [`std::thread::Scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -33,7 +34,7 @@ pub struct ScopedJoinHandle<'scope, T> {
     thread: Thread,
     kind: Kind<'scope, T>,
     children: Arc<Children>,
-    result: Arc<dyn TaskResult<T> + 'scope>,
+    result: TaskResult<'scope, T>,
 }
 
 enum Kind<'scope, T> {
@@ -105,22 +106,21 @@ impl Builder {
         T: Send + 'scope,
     {
         let children = Arc::clone(&scope.children);
-        let job = Arc::new(Job::new(f));
-        let child = Arc::new(Child { job: Arc::clone(&job), children: Arc::clone(&children) });
+        let (body, result) = job::new(f, Some(Arc::clone(&children)));
         let (thread, kind) = match hook::current() {
             Some(machine) => {
                 // SAFETY: the scope joins this task before anything that `run` borrows ends.
-                let body = unsafe { forget_scope(child) };
+                let body = unsafe { body.forget_scope() };
                 let id = self.spawn_task(machine, body)?;
                 children.lock().tasks.push(id);
                 (Thread::task(id, self.name.as_deref()), Kind::Task(id))
             }
             None => {
-                let handle = spawn_real(self, Arc::clone(&children), move || child.run())?;
+                let handle = spawn_real(self, Arc::clone(&children), move || body.run())?;
                 (Thread::real(handle.thread().clone()), Kind::Real(handle, PhantomData))
             }
         };
-        Ok(ScopedJoinHandle { thread, kind, children, result: job })
+        Ok(ScopedJoinHandle { thread, kind, children, result })
     }
 }
 
@@ -173,7 +173,7 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 
 /// The threads of one scope.
 #[derive(Default)]
-struct Children {
+pub(super) struct Children {
     state: Mutex<State>,
     one_ended: Condvar,
 }
@@ -190,6 +190,11 @@ impl Children {
     // std's lock: it is never held across a call of the seam.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread of the scope panicked.
+    pub(super) fn note_panic(&self) {
+        self.lock().unhandled_panics += 1;
     }
 
     #[track_caller]
@@ -228,23 +233,6 @@ impl Drop for WaitForAll<'_> {
     }
 }
 
-/// A job whose panic its scope hears of.
-struct Child<F, T> {
-    job: Arc<Job<F, T>>,
-    children: Arc<Children>,
-}
-
-impl<F: FnOnce() -> T, T> Body for Child<F, T> {
-    fn run(self: Arc<Self>) -> TaskEnd {
-        let Child { job, children } = Arc::into_inner(self).expect("a child is nobody else's");
-        let end = job.run();
-        if end == TaskEnd::Panicked {
-            children.lock().unhandled_panics += 1;
-        }
-        end
-    }
-}
-
 /// Starts a real thread and counts it as running until `run` and all it borrows are gone.
 fn spawn_real<'scope, F>(
     builder: Builder,
@@ -274,12 +262,4 @@ impl Drop for Running {
         self.0.lock().real_running -= 1;
         self.0.one_ended.notify_all();
     }
-}
-
-/// # Safety
-///
-/// The body must have run, or been dropped, before `'scope` ends.
-unsafe fn forget_scope<'scope>(body: Arc<dyn Body + 'scope>) -> Arc<dyn Body> {
-    // SAFETY: only the lifetime changes, for which the caller vouches.
-    unsafe { std::mem::transmute(body) }
 }

@@ -1,15 +1,13 @@
 //! Starting threads and waiting for their results.
 
-use std::any::Any;
-use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::Arc;
+use std::panic::Location;
 use std::thread;
 
 use super::handle::Thread;
-use crate::hook::{self, Body, Machine, PowerOff, TaskEnd, TaskId};
+use super::job::{self, TaskResult};
+use crate::hook::{self, Body, Machine, TaskId};
 
 /// How a thread is started, in the shape of [`std::thread::Builder`].
 #[derive(Debug, Default)]
@@ -27,7 +25,7 @@ pub struct JoinHandle<T> {
 
 enum Kind<T> {
     Real(thread::JoinHandle<T>),
-    Task { id: TaskId, result: Arc<dyn TaskResult<T>> },
+    Task { id: TaskId, result: TaskResult<'static, T> },
 }
 
 /// Starts a thread.
@@ -78,18 +76,14 @@ impl Builder {
             let thread = Thread::real(handle.thread().clone());
             return Ok(JoinHandle { thread, kind: Kind::Real(handle) });
         };
-        let job = Arc::new(Job::new(f));
-        let id = self.spawn_task(machine, Arc::<Job<F, T>>::clone(&job))?;
+        let (body, result) = job::new(f, None);
+        let id = self.spawn_task(machine, body.into())?;
         let thread = Thread::task(id, self.name.as_deref());
-        Ok(JoinHandle { thread, kind: Kind::Task { id, result: job } })
+        Ok(JoinHandle { thread, kind: Kind::Task { id, result } })
     }
 
     #[track_caller]
-    pub(super) fn spawn_task(
-        &self,
-        machine: &dyn Machine,
-        body: Arc<dyn Body>,
-    ) -> io::Result<TaskId> {
+    pub(super) fn spawn_task(&self, machine: &dyn Machine, body: Body) -> io::Result<TaskId> {
         let stack_bytes = self.stack_bytes.unwrap_or(0);
         machine.spawn(self.name.as_deref(), stack_bytes, body, Location::caller())
     }
@@ -142,57 +136,6 @@ impl<T> JoinHandle<T> {
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle").field("thread", &self.thread).finish_non_exhaustive()
-    }
-}
-
-/// What a task does, and where it leaves its result for whoever joins it: one piece of memory.
-pub(super) struct Job<F, T> {
-    f: Cell<Option<F>>,
-    result: Cell<Option<thread::Result<T>>>,
-}
-
-// SAFETY: while there are two shares of a job, one thread at a time touches it, and never both: who
-// runs it, until its share is gone; who joins it takes the result out of a job that is nobody else's.
-unsafe impl<F: Send, T: Send> Sync for Job<F, T> {}
-
-/// The end of a job that whoever joins its task holds.
-pub(super) trait TaskResult<T>: Send + Sync {
-    /// The result of a task that has ended. One that the power ended before it began left none, nor
-    /// did one whose stack was left with its share of the job.
-    fn take(self: Arc<Self>) -> thread::Result<T>;
-}
-
-impl<F: FnOnce() -> T, T> Job<F, T> {
-    pub(super) fn new(f: F) -> Self {
-        Job { f: Cell::new(Some(f)), result: Cell::new(None) }
-    }
-}
-
-impl<F: FnOnce() -> T, T> Body for Job<F, T> {
-    /// Gives up its share of the job, so that a result which nobody will ask for is dropped here, on
-    /// the task's own stack.
-    fn run(self: Arc<Self>) -> TaskEnd {
-        let f = self.f.take().expect("a job is run once");
-        let result = catch_unwind(AssertUnwindSafe(f));
-        let end = how_ended(&result);
-        self.result.set(Some(result));
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(self)));
-        if end == TaskEnd::Returned { how_ended(&dropped) } else { end }
-    }
-}
-
-impl<F: Send, T: Send> TaskResult<T> for Job<F, T> {
-    fn take(self: Arc<Self>) -> thread::Result<T> {
-        let result = Arc::into_inner(self).and_then(|job| job.result.into_inner());
-        result.unwrap_or_else(|| Err(Box::new(PowerOff) as Box<dyn Any + Send>))
-    }
-}
-
-fn how_ended<R>(result: &thread::Result<R>) -> TaskEnd {
-    match result {
-        Ok(_) => TaskEnd::Returned,
-        Err(payload) if payload.is::<PowerOff>() => TaskEnd::PowerOff,
-        Err(_) => TaskEnd::Panicked,
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 
 use falconry_seam::PowerOff;
 use falconry_seam::assert::Site;
@@ -148,7 +147,7 @@ impl Machine for Fake {
         &self,
         name: Option<&str>,
         stack_bytes: usize,
-        body: Arc<dyn Body>,
+        body: Body,
         _place: Place,
     ) -> io::Result<TaskId> {
         if let Some(errno) = self.spawn_errno.get() {
