@@ -105,7 +105,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     ///
-    /// The payload of the thread's panic; [`PowerOff`] when the power went before it was done.
+    /// The payload of the thread's panic; [`PowerOff`](crate::PowerOff) when the power went before it
+    /// was done.
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         match self.kind {
