@@ -18,6 +18,7 @@
 
 mod error;
 mod ids;
+mod lockfree;
 pub mod log;
 pub mod page;
 
