@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::TablespaceId;
+
 /// What a call of Falcon returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -58,6 +60,27 @@ pub enum Error {
         value: u64,
         /// What it may be.
         range: &'static str,
+    },
+    /// Every frame of the page cache is in use, and stays so. The call did nothing: give pages back, or open
+    /// the database with a larger cache.
+    #[error("all {frame_count} frames of the page cache are in use; it needs to be larger")]
+    CacheFull {
+        /// The cache's frames.
+        frame_count: usize,
+    },
+    /// No file was opened for the tablespace. Nothing was done.
+    #[error("{tablespace} is not open")]
+    NoTablespace {
+        /// The tablespace.
+        tablespace: TablespaceId,
+    },
+    /// The system refuses a thread.
+    #[error("the thread {name} cannot be started: {source}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// The system's answer.
+        source: Arc<io::Error>,
     },
     /// The engine has stopped after an error from which it cannot go on: open the database again. What
     /// was acknowledged before is safe; whether a call that gets this took effect is told by the next

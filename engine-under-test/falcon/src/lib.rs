@@ -16,6 +16,7 @@
 
 #![deny(missing_docs)]
 
+pub mod cache;
 mod error;
 mod ids;
 mod lockfree;

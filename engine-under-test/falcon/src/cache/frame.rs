@@ -1,0 +1,79 @@
+//! One frame: room for a page, with its latch.
+
+use falconry_seam::sync::atomic::{AtomicU8, Ordering};
+use falconry_seam::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+
+use crate::lockfree::frame::FrameState;
+use crate::{Error, Lsn, PageId};
+
+/// Uses that a page can have to its credit: how many times the clock passes it by.
+const CREDIT_MAX: u8 = 3;
+
+pub(super) struct Frame {
+    pub(super) state: FrameState,
+    credit: AtomicU8,
+    /// The page's latch is this lock.
+    content: RwLock<Content>,
+}
+
+/// What a frame holds.
+pub(super) struct Content {
+    /// Which page; none in a frame that is free, or whose page could not be read.
+    pub(super) page: Option<PageId>,
+    pub(super) bytes: Box<[u8]>,
+    /// The page's last change: the log must be durable up to here before the page is written.
+    pub(super) lsn: Lsn,
+    /// The page that could not be read last, for those who waited for it, and why.
+    pub(super) failed: Option<(PageId, Error)>,
+}
+
+impl Frame {
+    pub(super) fn new(page_bytes: usize) -> Frame {
+        let bytes = vec![0; page_bytes].into_boxed_slice();
+        let content = Content { page: None, bytes, lsn: Lsn::default(), failed: None };
+        let (state, credit) = (FrameState::taken(), AtomicU8::new(0));
+        Frame { state, credit, content: RwLock::new(content) }
+    }
+
+    /// The latch, shared. Whoever panicked with it had changed whole bytes: the page's sum and the log
+    /// judge them, not the lock.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Content> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latch, shared, if it can be had at once.
+    pub(super) fn try_read(&self) -> Option<RwLockReadGuard<'_, Content>> {
+        match self.content.try_read() {
+            Ok(content) => Some(content),
+            Err(TryLockError::Poisoned(content)) => Some(content.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The latch, exclusive.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Content> {
+        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page was used again. A lost count does not matter.
+    pub(super) fn earn_credit(&self) {
+        let credit = self.credit.load(Ordering::Relaxed);
+        if credit < CREDIT_MAX {
+            self.credit.store(credit + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The page is new here.
+    pub(super) fn lose_credit(&self) {
+        self.credit.store(0, Ordering::Relaxed);
+    }
+
+    /// The clock comes by: whether the page has used up its credit.
+    pub(super) fn spend_credit(&self) -> bool {
+        let credit = self.credit.load(Ordering::Relaxed);
+        if credit > 0 {
+            self.credit.store(credit - 1, Ordering::Relaxed);
+        }
+        credit == 0
+    }
+}

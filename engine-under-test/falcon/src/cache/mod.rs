@@ -1,0 +1,329 @@
+//! The page cache: every page that is read or changed is in one of its frames meanwhile.
+//!
+//! # Method
+//!
+//! A table of buckets says which frame holds a page; each bucket has a latch of its own, and its key is
+//! the whole [`PageId`], for every tablespace has a page 1. A guard pins its frame and holds the page's
+//! latch, shared or exclusive. Frames are given away by a generalised clock (Smith, 1978): a page comes in
+//! with no credit and earns some with each later use, so that a scan, which uses each page once, takes
+//! frames only from other pages of scans. Changed pages are written by evictions and by checkpoints.
+//!
+//! # Invariant
+//!
+//! - A page has one frame.
+//! - No page is written before the log is durable up to its last change.
+//! - When a checkpoint returns, all that was changed before it began is durable.
+
+mod checkpoint;
+mod dirty;
+mod files;
+mod frame;
+mod guard;
+mod io_threads;
+mod replace;
+mod write;
+
+use std::sync::Arc;
+
+use falconry_seam::sync::Mutex;
+use falconry_seam::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use falconry_seam::thread;
+
+pub use checkpoint::CheckpointReport;
+pub use files::Files;
+pub use guard::{PageRead, PageWrite};
+pub use io_threads::IoThreads;
+
+use crate::lockfree::bucket::{Bucket, Found};
+use crate::{Error, Lsn, PageId, Result};
+use dirty::DirtyList;
+use frame::Frame;
+
+/// The log, as far as the cache needs it.
+pub trait WriteAhead: Send + Sync {
+    /// Returns when the log is durable up to `upto`.
+    ///
+    /// # Errors
+    ///
+    /// When it will never be. No page that needs it is written then.
+    fn make_durable(&self, upto: Lsn) -> Result<()>;
+}
+
+/// What a page carries to be known as whole, and as the page that it is.
+pub trait Seal: Send + Sync {
+    /// Writes page, last change and sum into the page's bytes.
+    fn seal(&self, bytes: &mut [u8], page: PageId, lsn: Lsn);
+
+    /// Checks a page as it was read, and says how far the log must go for it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the bytes.
+    fn check(&self, bytes: &[u8], page: PageId) -> std::result::Result<Lsn, String>;
+}
+
+/// How a cache is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// Frames, 4 to 16,777,216: a guard needs one each.
+    pub frame_count: usize,
+    /// Pages of one write at most, 1 to 1,024.
+    pub run_pages_max: usize,
+}
+
+impl Default for CacheConfig {
+    /// 1,024 frames, runs of 64 pages.
+    fn default() -> Self {
+        CacheConfig { frame_count: 1_024, run_pages_max: 64 }
+    }
+}
+
+impl CacheConfig {
+    fn validate(&self) -> Result<()> {
+        let range = |name, value: usize, low, high, range| match value {
+            value if (low..=high).contains(&value) => Ok(()),
+            value => Err(Error::Setting { name, value: value as u64, range }),
+        };
+        range("frame_count", self.frame_count, 4, 1 << 24, "from 4 to 16,777,216")?;
+        range("run_pages_max", self.run_pages_max, 1, 1_024, "from 1 to 1,024")
+    }
+}
+
+/// What a cache has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounters {
+    /// Pages that were asked for and there.
+    pub hits: u64,
+    /// Pages that were asked for and not there.
+    pub misses: u64,
+    /// Pages that were read from their file.
+    pub pages_read: u64,
+    /// Pages that were written to it.
+    pub pages_written: u64,
+    /// Writes that these pages took.
+    pub runs_written: u64,
+    /// Pages that gave their frame to another one.
+    pub evictions: u64,
+    /// Pages that were written because their frame was needed.
+    pub eviction_writes: u64,
+    /// How often all frames were in use, so that a caller had to wait.
+    pub stalls: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    pages_read: AtomicU64,
+    pages_written: AtomicU64,
+    runs_written: AtomicU64,
+    evictions: AtomicU64,
+    eviction_writes: AtomicU64,
+    stalls: AtomicU64,
+}
+
+/// Pages in memory.
+pub struct Cache {
+    frames: Box<[Frame]>,
+    buckets: Box<[Bucket<PageId>]>,
+    /// Frames that hold no page; they are taken.
+    free: Mutex<Vec<u32>>,
+    /// The next frame that the clock looks at.
+    hand: AtomicUsize,
+    dirty: DirtyList,
+    files: Files,
+    log: Arc<dyn WriteAhead>,
+    seal: Arc<dyn Seal>,
+    run_pages_max: usize,
+    checkpoints: checkpoint::Queue,
+    counters: Counters,
+}
+
+impl Cache {
+    /// A cache without any page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a configuration out of range.
+    pub fn new(
+        config: CacheConfig,
+        files: Files,
+        log: Arc<dyn WriteAhead>,
+        seal: Arc<dyn Seal>,
+    ) -> Result<Cache> {
+        config.validate()?;
+        let count = config.frame_count;
+        let frames = (0..count).map(|_| Frame::new(files.page_bytes())).collect();
+        // Twice as many buckets as frames, so that most hold one page at most.
+        let buckets = (0..(count * 2).next_power_of_two()).map(|_| Bucket::new()).collect();
+        Ok(Cache {
+            frames,
+            buckets,
+            free: Mutex::new((0..count as u32).rev().collect()),
+            hand: AtomicUsize::new(0),
+            dirty: DirtyList::default(),
+            files,
+            log,
+            seal,
+            run_pages_max: config.run_pages_max,
+            checkpoints: checkpoint::Queue::default(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// A page to look at, with others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] when what the file holds is not this page, [`Error::Io`] when it cannot be
+    /// read or a changed page that must make room cannot be written, [`Error::CacheFull`] when every
+    /// frame stays in use. The cache is as it was.
+    pub fn read(&self, page: PageId) -> Result<PageRead<'_>> {
+        loop {
+            if let Some(guard) = PageRead::latch(self, self.fetch(page)?, page)? {
+                return Ok(guard);
+            }
+        }
+    }
+
+    /// A page to change, alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::read`].
+    pub fn write(&self, page: PageId) -> Result<PageWrite<'_>> {
+        loop {
+            if let Some(guard) = PageWrite::latch(self, self.fetch(page)?, page)? {
+                return Ok(guard);
+            }
+        }
+    }
+
+    /// A page that is built anew, all zero, alone: what its file holds is not read. It is dirty, as by
+    /// [`PageWrite::change`]. Nobody else may ask for the page before this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::read`], but for what the file holds.
+    pub fn create(&self, page: PageId, lsn: Lsn) -> Result<PageWrite<'_>> {
+        let empty = |_, bytes: &mut [u8]| {
+            bytes.fill(0);
+            Ok(Lsn::default())
+        };
+        loop {
+            let frame = self.fetch_with(page, empty)?;
+            if let Some(mut guard) = PageWrite::latch(self, frame, page)? {
+                guard.change(lsn).fill(0);
+                return Ok(guard);
+            }
+        }
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> CacheCounters {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { hits, misses, pages_read, pages_written, .. } = &self.counters;
+        let Counters { runs_written, evictions, eviction_writes, stalls, .. } = &self.counters;
+        CacheCounters {
+            hits: get(hits),
+            misses: get(misses),
+            pages_read: get(pages_read),
+            pages_written: get(pages_written),
+            runs_written: get(runs_written),
+            evictions: get(evictions),
+            eviction_writes: get(eviction_writes),
+            stalls: get(stalls),
+        }
+    }
+
+    /// How many frames are pinned: none while nobody has a guard.
+    pub fn pinned_count(&self) -> usize {
+        self.frames.iter().filter(|frame| frame.state.is_pinned()).count()
+    }
+
+    /// The files of the tablespaces.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Finds the page's frame, or gives it one and reads it. The frame is pinned.
+    fn fetch(&self, page: PageId) -> Result<u32> {
+        self.fetch_with(page, |page, bytes| {
+            self.files.read(page, bytes)?;
+            count(&self.counters.pages_read, 1);
+            self.seal.check(bytes, page).map_err(|what| self.files.damaged(page, what))
+        })
+    }
+
+    fn fetch_with(
+        &self,
+        page: PageId,
+        load: impl Fn(PageId, &mut [u8]) -> Result<Lsn>,
+    ) -> Result<u32> {
+        loop {
+            match self.bucket(page).find(page, |frame| &self.frames[frame as usize].state) {
+                Found::Pinned(frame) => {
+                    count(&self.counters.hits, 1);
+                    self.frames[frame as usize].earn_credit();
+                    return Ok(frame);
+                }
+                Found::Leaving => thread::yield_now(),
+                Found::Absent => {
+                    if let Some(frame) = self.bring_in(page, &load)? {
+                        return Ok(frame);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the page a frame of its own and loads it there; `None` when somebody else was faster.
+    fn bring_in(
+        &self,
+        page: PageId,
+        load: &impl Fn(PageId, &mut [u8]) -> Result<Lsn>,
+    ) -> Result<Option<u32>> {
+        let frame = self.claim()?;
+        let mut content = self.frames[frame as usize].write();
+        content.page = Some(page);
+        let found =
+            self.bucket(page).insert(page, frame, |other| &self.frames[other as usize].state);
+        if found != Found::Absent {
+            content.page = None;
+            drop(content);
+            self.free_list().push(frame);
+            if let Found::Pinned(other) = found {
+                self.frames[other as usize].state.unpin();
+            }
+            return Ok(None);
+        }
+        count(&self.counters.misses, 1);
+        // Whoever finds the frame from here on waits for the latch, until the page is loaded or not.
+        match load(page, &mut content.bytes) {
+            Ok(lsn) => {
+                (content.lsn, content.failed) = (lsn, None);
+                self.frames[frame as usize].lose_credit();
+                Ok(Some(frame))
+            }
+            Err(error) => {
+                self.bucket(page).remove(page, frame);
+                (content.page, content.failed) = (None, Some((page, error.clone())));
+                drop(content);
+                self.frames[frame as usize].state.unpin();
+                Err(error)
+            }
+        }
+    }
+
+    fn bucket(&self, page: PageId) -> &Bucket<PageId> {
+        // The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): neighbours go to buckets far apart.
+        let mut hash = u64::from(page.tablespace.0) << 32 | u64::from(page.number.0);
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        &self.buckets[(hash ^ (hash >> 31)) as usize & (self.buckets.len() - 1)]
+    }
+}
+
+fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}

@@ -1,0 +1,106 @@
+//! Writing pages to their files, after the log.
+
+use falconry_seam::sync::RwLockReadGuard;
+
+use super::frame::{Content, Frame};
+use super::{Cache, count};
+use crate::lockfree::bucket::Found;
+use crate::{Lsn, PageId, Result};
+
+/// Pages that are being written together, as they were copied.
+struct Run<'a> {
+    pages: Vec<(PageId, &'a Frame)>,
+    bytes: Vec<u8>,
+    /// The log must be durable up to here first.
+    lsn: Lsn,
+}
+
+/// What came of wanting to write a page.
+enum Begin<'a> {
+    /// It is pinned, marked as being written, and cannot change while it is copied.
+    Begun(&'a Frame, RwLockReadGuard<'a, Content>),
+    /// It is not in the cache, clean, or somebody else writes it.
+    Nothing,
+    /// Somebody changes it just now.
+    Busy,
+}
+
+impl Cache {
+    /// Writes those of `pages` that are dirty, which are neighbours in ascending order, in as few writes
+    /// as their gaps allow; returns how many pages that were. Who may wait does so for pages that are
+    /// changed just now, holding nothing; who may not leaves them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the log and of the file. The pages are dirty then, as before.
+    pub(super) fn write_run(&self, pages: &[PageId], may_wait: bool) -> Result<u64> {
+        let mut written = 0;
+        let mut rest = pages;
+        while !rest.is_empty() {
+            let (run, looked_at) = self.copy(rest, may_wait);
+            rest = &rest[looked_at..];
+            if !run.pages.is_empty() {
+                written += run.pages.len() as u64;
+                self.put(&run)?;
+            }
+        }
+        Ok(written)
+    }
+
+    /// Copies pages from the first of `pages` on, until one of them need not be written or is busy; says
+    /// how many are done with. Those in the run are pinned and being written.
+    fn copy(&self, pages: &[PageId], may_wait: bool) -> (Run<'_>, usize) {
+        let mut run = Run { pages: Vec::new(), bytes: Vec::new(), lsn: Lsn::default() };
+        for (index, page) in pages.iter().enumerate() {
+            // Waiting with pages that are being written in hand could keep from their frames the very one
+            // that is waited for.
+            let is_first = run.pages.is_empty();
+            match self.begin_write_of(*page, may_wait && is_first) {
+                Begin::Begun(frame, content) => {
+                    let start = run.bytes.len();
+                    run.bytes.extend_from_slice(&content.bytes);
+                    run.lsn = run.lsn.max(content.lsn);
+                    self.seal.seal(&mut run.bytes[start..], *page, content.lsn);
+                    run.pages.push((*page, frame));
+                }
+                Begin::Nothing => return (run, index + 1),
+                Begin::Busy if may_wait => return (run, index),
+                Begin::Busy => return (run, index + 1),
+            }
+        }
+        (run, pages.len())
+    }
+
+    fn begin_write_of(&self, page: PageId, may_wait: bool) -> Begin<'_> {
+        let found = self.bucket(page).find(page, |frame| &self.frames[frame as usize].state);
+        // A frame that is leaving holds a clean page.
+        let Found::Pinned(frame) = found else { return Begin::Nothing };
+        let frame = &self.frames[frame as usize];
+        let content = if may_wait { Some(frame.read()) } else { frame.try_read() };
+        let Some(content) = content else {
+            frame.state.unpin();
+            return Begin::Busy;
+        };
+        if !self.dirty.begin(page, &frame.state) {
+            drop(content);
+            frame.state.unpin();
+            return Begin::Nothing;
+        }
+        Begin::Begun(frame, content)
+    }
+
+    fn put(&self, run: &Run<'_>) -> Result<()> {
+        let first = run.pages[0].0;
+        let result =
+            self.log.make_durable(run.lsn).and_then(|()| self.files.write(first, &run.bytes));
+        for (page, frame) in &run.pages {
+            self.dirty.end(*page, &frame.state, &result);
+            frame.state.unpin();
+        }
+        if result.is_ok() {
+            count(&self.counters.pages_written, run.pages.len() as u64);
+            count(&self.counters.runs_written, 1);
+        }
+        result
+    }
+}
