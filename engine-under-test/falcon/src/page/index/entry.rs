@@ -1,0 +1,157 @@
+//! Entries of an index page, and their compressed form.
+//!
+//! # Method
+//!
+//! Numbers are written seven bits a byte, low ones first, the top bit set in all bytes but the last.
+//!
+//! # Invariant
+//!
+//! Reading never goes past the bytes it was given: a damaged entry is no entry.
+
+use crate::ids::PageNumber;
+use crate::page::record_number::RecordNumber;
+
+/// What an entry is sorted and found by: first the key, then the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IndexKey<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The record that has it.
+    pub record: RecordNumber,
+}
+
+impl IndexKey<'_> {
+    /// Before all others, and itself the first entry of every level.
+    pub const MIN: IndexKey<'static> = IndexKey { key: &[], record: RecordNumber(0) };
+
+    /// The same, with a key of its own.
+    pub fn to_buf(self) -> IndexKeyBuf {
+        IndexKeyBuf { key: self.key.to_vec(), record: self.record }
+    }
+}
+
+/// An [`IndexKey`] with a key of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IndexKeyBuf {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The record that has it.
+    pub record: RecordNumber,
+}
+
+impl IndexKeyBuf {
+    /// The same, with a borrowed key.
+    pub fn borrow(&self) -> IndexKey<'_> {
+        IndexKey { key: &self.key, record: self.record }
+    }
+}
+
+/// What an index page tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry<'a> {
+    /// What it is found by.
+    pub key: IndexKey<'a>,
+    /// In a branch, the child that keeps what is from here on.
+    pub child: Option<PageNumber>,
+}
+
+/// An entry with a key of its own.
+#[derive(Clone, Debug)]
+pub(super) struct EntryBuf {
+    pub(super) key: IndexKeyBuf,
+    pub(super) child: Option<PageNumber>,
+}
+
+/// An entry as it lies in the page.
+pub(super) struct Stored<'a> {
+    /// How many bytes it shares with the key before it.
+    pub(super) prefix: usize,
+    pub(super) suffix: &'a [u8],
+    pub(super) record: RecordNumber,
+    pub(super) child: Option<PageNumber>,
+    /// Where the next one begins.
+    pub(super) end: usize,
+}
+
+/// The entry at `at`, if one lies there as a whole.
+pub(super) fn read(bytes: &[u8], at: usize, has_child: bool) -> Option<Stored<'_>> {
+    let mut at = at;
+    let prefix = usize::try_from(read_varint(bytes, &mut at)?).ok()?;
+    let length = usize::try_from(read_varint(bytes, &mut at)?).ok()?;
+    let suffix = bytes.get(at..at.checked_add(length)?)?;
+    at += length;
+    let record = RecordNumber(read_varint(bytes, &mut at)?);
+    let mut child = None;
+    if has_child {
+        child = Some(PageNumber(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)));
+        at += 4;
+    }
+    Some(Stored { prefix, suffix, record, child, end: at })
+}
+
+/// Appends `entry`, which comes behind `before` in its block.
+pub(super) fn append(out: &mut Vec<u8>, before: &[u8], entry: &EntryBuf) {
+    let key = &entry.key.key;
+    let prefix = shared(before, key);
+    append_varint(out, prefix as u64);
+    append_varint(out, (key.len() - prefix) as u64);
+    out.extend(&key[prefix..]);
+    append_varint(out, entry.key.record.0);
+    if let Some(child) = entry.child {
+        out.extend(child.0.to_le_bytes());
+    }
+}
+
+/// How many bytes two keys share at their start.
+pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+}
+
+fn read_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..u64::BITS).step_by(7) {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        let bits = u64::from(byte & 0x7F);
+        value |= bits << shift;
+        // Bits beyond the 64th, or a last byte that adds nothing, are never written.
+        if (bits << shift) >> shift != bits || (byte == 0 && shift > 0) {
+            return None;
+        }
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn append_varint(out: &mut Vec<u8>, value: u64) {
+    let mut rest = value;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_written_and_in_one_form_only() {
+        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut bytes = Vec::new();
+            append_varint(&mut bytes, value);
+            let mut at = 0;
+            assert_eq!(read_varint(&bytes, &mut at), Some(value));
+            assert_eq!(at, bytes.len());
+            assert_eq!(read_varint(&bytes[..bytes.len() - 1], &mut 0), None, "cut off");
+        }
+        assert_eq!(read_varint(&[0x80, 0x00], &mut 0), None, "0 in two bytes");
+        assert_eq!(read_varint(&[0xFF; 11], &mut 0), None, "more than 64 bits");
+        let mut large = [0xFF; 10];
+        large[9] = 0x02;
+        assert_eq!(read_varint(&large, &mut 0), None, "the 65th bit");
+    }
+}
