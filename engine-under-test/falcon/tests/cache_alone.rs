@@ -9,53 +9,27 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use falcon::cache::{Cache, CacheConfig, CacheCounters, Files, IoThreads, Seal, WriteAhead};
+use falcon::cache::{Cache, CacheConfig, CacheCounters, Files, IoThreads, WriteAhead};
+use falcon::page::{Header, PageSize, SequencePage, SequencePageMut, check, seal};
 use falcon::{Error, Lsn, PageId, PageNumber, TablespaceId};
 use falconry_seam::disk::{Disk, File, LockKind, OpenOptions};
 use falconry_seam::sync::Mutex;
 use falconry_seam::sync::atomic::{AtomicU64, Ordering};
 use falconry_seam::thread;
 use falconry_sim::choice::Choices;
+use falconry_sim::disk::{DevicePreset, DiskConfig};
 use falconry_sim::fault::Fault;
 use falconry_sim::{End, Ending, Machine, MachineConfig, PowerDraw, choose, exit};
 
-/// A page is a sector, so that no write of one is torn: the cache repairs nothing.
-const PAGE_BYTES: usize = 512;
+/// Pages are smaller than the device's sectors, so that no page is torn: the cache repairs nothing.
+const PAGE: PageSize = PageSize::MIN;
 const PAGES: u32 = 12;
 const TABLESPACES: u32 = 2;
 const PATHS: [&str; 2] = ["catalogue", "user"];
 
-/// A page as the test writes it: page, last change, value, sum.
-struct Plain;
-
-impl Seal for Plain {
-    fn seal(&self, bytes: &mut [u8], page: PageId, lsn: Lsn) {
-        bytes[0..4].copy_from_slice(&page.tablespace.0.to_le_bytes());
-        bytes[4..8].copy_from_slice(&page.number.0.to_le_bytes());
-        bytes[8..16].copy_from_slice(&lsn.0.to_le_bytes());
-        let sum = crc32c::crc32c(&bytes[..24]);
-        bytes[24..28].copy_from_slice(&sum.to_le_bytes());
-    }
-
-    fn check(&self, bytes: &[u8], page: PageId) -> Result<Lsn, String> {
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
-        if crc32c::crc32c(&bytes[..24]) != word(24) {
-            return Err("its sum is wrong".into());
-        }
-        let found = PageId { tablespace: TablespaceId(word(0)), number: PageNumber(word(4)) };
-        if found != page {
-            return Err(format!("{found} is there"));
-        }
-        Ok(lsn_of(bytes))
-    }
-}
-
-fn lsn_of(bytes: &[u8]) -> Lsn {
-    Lsn(u64::from_le_bytes(bytes[8..16].try_into().expect("8 bytes")))
-}
-
+/// The value of a page: that of its first sequence.
 fn value_of(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes[16..24].try_into().expect("8 bytes"))
+    SequencePage::of_checked(bytes).value(0) as u64
 }
 
 /// A log that is nothing but how far it goes.
@@ -93,10 +67,11 @@ impl File for AfterTheLog {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         // A write that goes on after a short one begins within a page.
-        if offset.is_multiple_of(PAGE_BYTES as u64) {
-            for page in bytes.chunks_exact(PAGE_BYTES) {
+        if offset.is_multiple_of(PAGE.bytes() as u64) {
+            for page in bytes.chunks_exact(PAGE.bytes()) {
                 let durable = self.log.durable.load(Ordering::SeqCst);
-                assert!(lsn_of(page).0 <= durable, "a page is written before the log");
+                let lsn = Header::read(page).expect("it is a page of ours").lsn;
+                assert!(lsn.0 <= durable, "a page is written before the log");
             }
         }
         self.inner.write_at(bytes, offset)
@@ -160,9 +135,10 @@ fn lay_out(disk: &dyn Disk) -> io::Result<()> {
         for number in 0..PAGES {
             let tablespace = TablespaceId(tablespace as u32);
             let page = PageId { tablespace, number: PageNumber(number) };
-            let mut bytes = [0; PAGE_BYTES];
-            Plain.seal(&mut bytes, page, Lsn(0));
-            file.write_all_at(&bytes, u64::from(number) * PAGE_BYTES as u64)?;
+            let mut bytes = vec![0; PAGE.bytes()];
+            SequencePageMut::format(&mut bytes, page, number);
+            seal(&mut bytes, page);
+            file.write_all_at(&bytes, u64::from(number) * PAGE.bytes() as u64)?;
         }
         file.sync_data()?;
     }
@@ -170,7 +146,7 @@ fn lay_out(disk: &dyn Disk) -> io::Result<()> {
 }
 
 fn open(disk: &dyn Disk, log: &Arc<Numbers>, frame_count: usize) -> Arc<Cache> {
-    let files = Files::new(PAGE_BYTES);
+    let files = Files::new(PAGE);
     for (tablespace, path) in PATHS.iter().enumerate() {
         let inner = disk.open(Path::new(path), &OpenOptions::READ_WRITE).expect("no such fault");
         let file = Arc::new(AfterTheLog { inner, log: Arc::clone(log) });
@@ -179,7 +155,7 @@ fn open(disk: &dyn Disk, log: &Arc<Numbers>, frame_count: usize) -> Arc<Cache> {
     let config = CacheConfig { frame_count, run_pages_max: 4 };
     let log: Arc<dyn WriteAhead> = Arc::clone(log) as _;
     Arc::new(
-        Cache::new(config, files, log, Arc::new(Plain)).expect("the configuration is in range"),
+        Cache::new(config, files, log).expect("the configuration is in range"),
     )
 }
 
@@ -208,8 +184,13 @@ fn change(cache: &Cache, log: &Numbers, model: &Model, page: PageId) {
     };
     let Ok(mut guard) = guard else { return };
     let lsn = next();
+    let bytes = guard.change(lsn);
+    let mut sequences = match Header::read(bytes) {
+        Ok(_) => SequencePageMut::of_checked(bytes),
+        Err(_) => SequencePageMut::format(bytes, page, 0),
+    };
     // As large as its place in the log, so that values only grow.
-    guard.change(lsn)[16..24].copy_from_slice(&lsn.0.to_le_bytes());
+    sequences.set(0, lsn.0 as i64);
     model.latest.lock().expect("nobody panics").insert(page, lsn.0);
 }
 
@@ -242,7 +223,9 @@ struct Met {
 }
 
 fn run(seed: u64, met: &mut Met) {
-    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+    let disk = DiskConfig { device: DevicePreset::Nvme4kn, ..DiskConfig::default() };
+    let config = MachineConfig { disk, ..MachineConfig::default() };
+    let mut machine = Machine::new(config, Choices::from_seed(seed));
     let _: io::Result<()> = machine.run(|ctx| lay_out(&*ctx.disk()));
     for fault in [Fault::ShortWrite, Fault::ShortRead, Fault::Eintr, Fault::SpuriousWake] {
         machine.faults().set_rate(fault, 20_000);
@@ -320,11 +303,11 @@ fn judge(disk: &dyn Disk, seed: u64, model: &Model) {
         disk.open(path, &OpenOptions::READ).expect("no fault comes")
     };
     for page in all_pages().chain(durable.keys().copied()) {
-        let mut bytes = [0; PAGE_BYTES];
-        let read =
-            file(page).read_exact_at(&mut bytes, u64::from(page.number.0) * PAGE_BYTES as u64);
+        let mut bytes = vec![0; PAGE.bytes()];
+        let offset = u64::from(page.number.0) * PAGE.bytes() as u64;
+        let read = file(page).read_exact_at(&mut bytes, offset);
         read.unwrap_or_else(|error| panic!("seed {seed}: {page}: {error}"));
-        Plain.check(&bytes, page).unwrap_or_else(|what| panic!("seed {seed}: {page}: {what}"));
+        check(&bytes, page).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
         let (found, least) = (value_of(&bytes), durable.get(&page).copied().unwrap_or(0));
         assert!(found >= least, "seed {seed}: {page} has {found}, not {least}");
     }

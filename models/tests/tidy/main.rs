@@ -9,6 +9,7 @@
 mod dependencies;
 mod documents;
 mod lexer;
+mod models;
 mod sources;
 mod tree;
 
@@ -58,6 +59,11 @@ fn the_changelog_is_in_form() {
 fn crates_import_what_they_may() {
     let packages = dependencies::packages(&repository());
     hold(dependencies::import_complaints(&packages));
+}
+
+#[test]
+fn every_protocol_has_its_loom_model() {
+    hold(models::complaints(&Tree::read(&repository())));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl DirtyList {
     pub(super) fn snapshot(&self) -> (Vec<PageId>, u64) {
         let pages = self.lock();
         // What is being written may have been copied before its last change came: it is dirty again then.
-        let all: BTreeSet<PageId> = pages.dirty.iter().copied().collect();
+        let all: BTreeSet<PageId> = pages.dirty.union(&pages.writing).copied().collect();
         (all.into_iter().collect(), pages.failures)
     }
 

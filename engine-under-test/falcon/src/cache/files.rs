@@ -8,11 +8,12 @@ use std::sync::Arc;
 use falconry_seam::disk::File;
 use falconry_seam::sync::{PoisonError, RwLock};
 
+use crate::page::PageSize;
 use crate::{Error, PageId, Result, TablespaceId};
 
 /// Open files of pages of one size.
 pub struct Files {
-    page_bytes: usize,
+    page_size: PageSize,
     open: RwLock<BTreeMap<TablespaceId, Open>>,
 }
 
@@ -23,9 +24,9 @@ struct Open {
 }
 
 impl Files {
-    /// No file yet; pages of `page_bytes`.
-    pub fn new(page_bytes: usize) -> Files {
-        Files { page_bytes, open: RwLock::new(BTreeMap::new()) }
+    /// No file yet; pages of that size.
+    pub fn new(page_size: PageSize) -> Files {
+        Files { page_size, open: RwLock::new(BTreeMap::new()) }
     }
 
     /// Adds the file of a tablespace, or puts another one in its place.
@@ -34,9 +35,9 @@ impl Files {
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(tablespace, open);
     }
 
-    /// Bytes of a page.
-    pub fn page_bytes(&self) -> usize {
-        self.page_bytes
+    /// The size of all pages.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
     }
 
     /// Reads a page as it is.
@@ -50,7 +51,8 @@ impl Files {
         match file.read_exact_at(bytes, self.offset(page)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.damaged(page, "the file ends before it".into()))
+                let (place, what) = (page.number.to_string(), "the file ends before it".into());
+                Err(Error::Damaged { file: path, place, what })
             }
             Err(error) => Err(Error::io("read", path, error)),
         }
@@ -80,10 +82,9 @@ impl Files {
         Ok(())
     }
 
-    /// The error for a page whose bytes are wrong.
-    pub fn damaged(&self, page: PageId, what: String) -> Error {
-        let file = self.of(page.tablespace).map_or_else(|_| PathBuf::new(), |open| open.path);
-        Error::Damaged { file, place: page.number.to_string(), what }
+    /// The file of a tablespace; empty when it is not open.
+    pub fn path(&self, tablespace: TablespaceId) -> PathBuf {
+        self.of(tablespace).map_or_else(|_| PathBuf::new(), |open| open.path)
     }
 
     fn of(&self, tablespace: TablespaceId) -> Result<Open> {
@@ -92,6 +93,6 @@ impl Files {
     }
 
     fn offset(&self, page: PageId) -> u64 {
-        u64::from(page.number.0) * self.page_bytes as u64
+        u64::from(page.number.0) * self.page_size.bytes() as u64
     }
 }

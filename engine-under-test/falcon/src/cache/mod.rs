@@ -35,6 +35,7 @@ pub use guard::{PageRead, PageWrite};
 pub use io_threads::IoThreads;
 
 use crate::lockfree::bucket::{Bucket, Found};
+use crate::page::{self, PageError};
 use crate::{Error, Lsn, PageId, Result};
 use dirty::DirtyList;
 use frame::Frame;
@@ -47,19 +48,6 @@ pub trait WriteAhead: Send + Sync {
     ///
     /// When it will never be. No page that needs it is written then.
     fn make_durable(&self, upto: Lsn) -> Result<()>;
-}
-
-/// What a page carries to be known as whole, and as the page that it is.
-pub trait Seal: Send + Sync {
-    /// Writes page, last change and sum into the page's bytes.
-    fn seal(&self, bytes: &mut [u8], page: PageId, lsn: Lsn);
-
-    /// Checks a page as it was read, and says how far the log must go for it.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the bytes.
-    fn check(&self, bytes: &[u8], page: PageId) -> std::result::Result<Lsn, String>;
 }
 
 /// How a cache is made.
@@ -133,7 +121,6 @@ pub struct Cache {
     dirty: DirtyList,
     files: Files,
     log: Arc<dyn WriteAhead>,
-    seal: Arc<dyn Seal>,
     run_pages_max: usize,
     checkpoints: checkpoint::Queue,
     counters: Counters,
@@ -145,15 +132,10 @@ impl Cache {
     /// # Errors
     ///
     /// [`Error::Setting`] for a configuration out of range.
-    pub fn new(
-        config: CacheConfig,
-        files: Files,
-        log: Arc<dyn WriteAhead>,
-        seal: Arc<dyn Seal>,
-    ) -> Result<Cache> {
+    pub fn new(config: CacheConfig, files: Files, log: Arc<dyn WriteAhead>) -> Result<Cache> {
         config.validate()?;
         let count = config.frame_count;
-        let frames = (0..count).map(|_| Frame::new(files.page_bytes())).collect();
+        let frames = (0..count).map(|_| Frame::new(files.page_size().bytes())).collect();
         // Twice as many buckets as frames, so that most hold one page at most.
         let buckets = (0..(count * 2).next_power_of_two()).map(|_| Bucket::new()).collect();
         Ok(Cache {
@@ -164,7 +146,6 @@ impl Cache {
             dirty: DirtyList::default(),
             files,
             log,
-            seal,
             run_pages_max: config.run_pages_max,
             checkpoints: checkpoint::Queue::default(),
             counters: Counters::default(),
@@ -200,7 +181,8 @@ impl Cache {
     }
 
     /// A page that is built anew, all zero, alone: what its file holds is not read. It is dirty, as by
-    /// [`PageWrite::change`]. Nobody else may ask for the page before this returns.
+    /// [`PageWrite::change`], and has to be formatted before the guard goes. Nobody else may ask for the
+    /// page before this returns.
     ///
     /// # Errors
     ///
@@ -251,7 +233,9 @@ impl Cache {
         self.fetch_with(page, |page, bytes| {
             self.files.read(page, bytes)?;
             count(&self.counters.pages_read, 1);
-            self.seal.check(bytes, page).map_err(|what| self.files.damaged(page, what))
+            let header = page::check(bytes, page).and_then(|_| page::check_content(bytes));
+            let in_file = |error: PageError| error.in_file(self.files.path(page.tablespace));
+            header.map(|header| header.lsn).map_err(in_file)
         })
     }
 

@@ -5,7 +5,7 @@ use falconry_seam::sync::RwLockReadGuard;
 use super::frame::{Content, Frame};
 use super::{Cache, count};
 use crate::lockfree::bucket::Found;
-use crate::{Lsn, PageId, Result};
+use crate::{Lsn, PageId, Result, page};
 
 /// Pages that are being written together, as they were copied.
 struct Run<'a> {
@@ -51,17 +51,18 @@ impl Cache {
     /// how many are done with. Those in the run are pinned and being written.
     fn copy(&self, pages: &[PageId], may_wait: bool) -> (Run<'_>, usize) {
         let mut run = Run { pages: Vec::new(), bytes: Vec::new(), lsn: Lsn::default() };
-        for (index, page) in pages.iter().enumerate() {
+        for (index, id) in pages.iter().enumerate() {
             // Waiting with pages that are being written in hand could keep from their frames the very one
             // that is waited for.
             let is_first = run.pages.is_empty();
-            match self.begin_write_of(*page, may_wait && is_first) {
+            match self.begin_write_of(*id, may_wait && is_first) {
                 Begin::Begun(frame, content) => {
                     let start = run.bytes.len();
                     run.bytes.extend_from_slice(&content.bytes);
                     run.lsn = run.lsn.max(content.lsn);
-                    self.seal.seal(&mut run.bytes[start..], *page, content.lsn);
-                    run.pages.push((*page, frame));
+                    page::set_lsn(&mut run.bytes[start..], content.lsn);
+                    page::seal(&mut run.bytes[start..], *id);
+                    run.pages.push((*id, frame));
                 }
                 Begin::Nothing => return (run, index + 1),
                 Begin::Busy if may_wait => return (run, index),
