@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod frames;
+pub mod processor;
 pub mod report;
 pub mod server;
 pub mod work;

@@ -6,6 +6,7 @@
 //! when the system has nothing of the kind. [`Client`] is the other end. The process ends when its
 //! input does.
 
+use crate::processor;
 use crate::work::Work;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -72,6 +73,15 @@ impl Client {
         let questions = child.stdin.take();
         let answers = child.stdout.take().ok_or_else(|| io::Error::other("no pipe"))?;
         Ok(Client { system, child, questions, answers: BufReader::new(answers) })
+    }
+
+    /// Lets it run on that processor alone.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn stay_on(&self, processor: usize) -> io::Result<()> {
+        processor::pin(self.child.id(), processor)
     }
 
     /// Has one round of `work` done; `None` when the system has nothing of the kind.

@@ -8,6 +8,7 @@
 
 mod systems;
 
+use falconry_peers::processor;
 use falconry_peers::report::{self, Row};
 use falconry_peers::server::{self, Answer, Client};
 use falconry_peers::work::{self, Work};
@@ -114,6 +115,7 @@ fn compare(options: &Options) -> io::Result<()> {
 
 fn measure(clients: &mut [Client], options: &Options) -> io::Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
+    let processors = processor::allowed()?;
     // Every system does every work once before anything counts: pools, caches and heaps are warm.
     for &work in work::ALL.iter().filter(|work| work.to_string().contains(&options.only)) {
         for client in clients.iter_mut() {
@@ -125,6 +127,8 @@ fn measure(clients: &mut [Client], options: &Options) -> io::Result<Vec<Row>> {
     // The rounds of one work lie far apart, so that no minute of the host decides over it.
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
+        let processor = processors[round % processors.len()];
+        clients.iter().try_for_each(|client| client.stay_on(processor))?;
         for row in &mut rows {
             let client = clients.iter_mut().find(|client| client.system == row.system);
             if let Some(client) = client {
@@ -140,7 +144,9 @@ fn measure(clients: &mut [Client], options: &Options) -> io::Result<Vec<Row>> {
 fn ask_for_a_while(client: &mut Client, work: Work) -> io::Result<Vec<Answer>> {
     let mut answers: Vec<Answer> = Vec::new();
     let begin = Instant::now();
-    while answers.is_empty() || begin.elapsed() < LOOK {
+    // Works on a disk are compared with each other, and each has to find the caches as cold: one look.
+    let goes_on = |begin: Instant| work.pending().is_none() && begin.elapsed() < LOOK;
+    while answers.is_empty() || goes_on(begin) {
         let Some(answer) = client.ask(work)? else { break };
         answers.push(answer);
     }
