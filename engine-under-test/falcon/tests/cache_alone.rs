@@ -154,9 +154,7 @@ fn open(disk: &dyn Disk, log: &Arc<Numbers>, frame_count: usize) -> Arc<Cache> {
     }
     let config = CacheConfig { frame_count, run_pages_max: 4 };
     let log: Arc<dyn WriteAhead> = Arc::clone(log) as _;
-    Arc::new(
-        Cache::new(config, files, log).expect("the configuration is in range"),
-    )
+    Arc::new(Cache::new(config, files, log).expect("the configuration is in range"))
 }
 
 /// Changes pages, or looks at them, or goes through all of them.
