@@ -158,3 +158,34 @@ fn the_bound_of_a_leaf_is_as_short_as_it_can_be() {
     let bound = page.split_insert(&mut right, id(18), key(b"same", 4).borrow(), None).unwrap();
     assert_eq!(bound, key(b"same", 4));
 }
+
+/// At 32 KiB the last offsets are no `i16`: a leaf is filled to the last entry that fits, and emptied.
+#[test]
+fn a_leaf_of_any_size_is_filled_and_emptied() {
+    for size in PageSize::all() {
+        let mut bytes = vec![0; size.bytes()];
+        let mut page = IndexPageMut::format_leaf(&mut bytes, id(17), INDEX);
+        let free_bytes = page.read().free_bytes();
+        assert_eq!(free_bytes, size.bytes() - 44);
+        let make = |number: u64| key(&(number * 1_000_003).to_be_bytes(), number);
+        let mut count = 0;
+        // The keys of even numbers come first, so that those of odd ones go between them.
+        while page.insert(make(count * 2).borrow(), None).is_ok()
+            && count * 8 < free_bytes as u64 / 3
+        {
+            count += 1;
+        }
+        let mut odd = 0;
+        while page.insert(make(odd * 2 + 1).borrow(), None).is_ok() {
+            odd += 1;
+        }
+        assert!(odd > 10 && page.read().free_bytes() < 100, "{odd} odd ones in {size:?}");
+        let entries = collect(&bytes);
+        let mut page = IndexPageMut::of_checked(&mut bytes);
+        for (key, _) in entries.iter().step_by(2).chain(entries.iter().skip(1).step_by(2)) {
+            assert!(page.delete(key.borrow()));
+        }
+        assert_eq!((page.read().free_bytes(), page.read().entry_count()), (free_bytes, 0));
+        assert!(collect(&bytes).is_empty());
+    }
+}
