@@ -11,10 +11,11 @@
 //!                      '----------------------------------------------^
 //! ```
 //!
-//! A line with offset 0 is free. The top bit of a length says that the record goes on elsewhere: its first
-//! four bytes here are then the first of its overflow pages. A record that shrinks stays where it is, and what it leaves is
-//! garbage, as a deleted one is; a record that finds no room between index and heap although there is enough
-//! with the garbage makes the page compact first. Lines keep their numbers throughout.
+//! A line with offset 0 is free. The top bit of a length says that the record goes on elsewhere: its
+//! first four bytes here are then the number of its first overflow page. A record that shrinks stays
+//! where it is, and what it leaves is garbage, as a deleted one is. If a record finds no room between
+//! index and heap, although there is enough with the garbage, the page is compacted first. Lines keep
+//! their numbers throughout.
 //!
 //! # Invariant
 //!

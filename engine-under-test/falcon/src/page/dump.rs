@@ -14,8 +14,8 @@ use super::bytes::u32_at;
 use super::index::IndexPage;
 use super::key;
 use super::{
-    DataPage, FileHeader, InventoryPage, Locator, LocatorPage, OverflowPage, PageError, PageKind,
-    SectionPage, SequencePage, check_content,
+    DataPage, FileHeader, InventoryPage, Line, Locator, LocatorPage, OverflowPage, PageError,
+    PageKind, SectionPage, SequencePage, check_content,
 };
 use crate::ids::PageNumber;
 
@@ -61,7 +61,7 @@ fn inventory(out: &mut String, page: InventoryPage<'_>) -> fmt::Result {
     let (first, last) = page.range();
     writeln!(out, "ordinal: {}", page.ordinal())?;
     writeln!(out, "keeps: {first} to {last}")?;
-    writeln!(out, "free: {}", page.free_count())?;
+    writeln!(out, "free count: {}", page.free_count())?;
     let mut from = first;
     // Runs of free pages: there are fewer of them than of pages.
     while let Some(start) = page.first_free(from) {
@@ -104,7 +104,11 @@ fn data(out: &mut String, page: DataPage<'_>) -> fmt::Result {
     writeln!(out, "section: {}", page.section().0)?;
     writeln!(out, "lines: {}", page.line_count())?;
     writeln!(out, "free: {} bytes", page.free_bytes())?;
-    for (line, record) in page.records() {
+    for line in (0..page.line_count()).map(Line) {
+        let Some(record) = page.record(line) else {
+            writeln!(out, "line {}: free", line.0)?;
+            continue;
+        };
         write!(out, "line {}: {}", line.0, shown(record.head))?;
         match record.tail {
             Some(tail) => writeln!(out, ", goes on in {tail}")?,

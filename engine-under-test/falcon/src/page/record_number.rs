@@ -53,7 +53,7 @@ impl SectionGeometry {
     /// How many records a tree takes whose root is of `level`.
     pub fn capacity(&self, level: u8) -> u64 {
         assert!(level <= NODE_LEVEL_MAX, "level {level}, at most {NODE_LEVEL_MAX}");
-        let locators = u64::from(self.slots_per_node()).pow(u32::from(level) + 1);
+        let locators = u64::from(self.slots_per_node()).saturating_pow(u32::from(level) + 1);
         locators.saturating_mul(self.slots_per_locator().into())
     }
 
@@ -80,13 +80,15 @@ impl SectionGeometry {
 
     /// The record that `path` leads to.
     pub fn record(&self, path: &RecordPath) -> RecordNumber {
-        let base = self.slots_per_node();
-        let locator = path.nodes.iter().fold(0, |sum, node| {
-            assert!(*node < base, "slot {node} of a section page, of {base}");
-            sum * u64::from(base) + u64::from(*node)
-        });
-        let slots = self.slots_per_locator();
+        let (base, slots) = (self.slots_per_node(), self.slots_per_locator());
         assert!(path.slot < slots, "slot {} of a locator page, of {slots}", path.slot);
-        RecordNumber(locator * u64::from(slots) + u64::from(path.slot))
+        let locator = path.nodes.iter().try_fold(0u64, |sum, node| {
+            assert!(*node < base, "slot {node} of a section page, of {base}");
+            sum.checked_mul(base.into())?.checked_add((*node).into())
+        });
+        let record = locator
+            .and_then(|locator| locator.checked_mul(slots.into()))
+            .and_then(|first| first.checked_add(path.slot.into()));
+        RecordNumber(record.unwrap_or_else(|| panic!("{path:?} leads beyond the last number")))
     }
 }

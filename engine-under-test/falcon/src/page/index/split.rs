@@ -10,10 +10,10 @@
 //!
 //! In a leaf the bound between the halves is the shortest key that separates them, which keeps branches small.
 //!
-//! Why both halves fit: let e be the most that one entry takes, a block of its own included. It is less than an
-//! eighth of the page. The old entries fit; the new one, the block that it may divide and the block that
-//! is cut add e each. The fairest cut leaves half of that and at most e / 2 to a side, and a high key takes less than
-//! e: seven eighths of a page.
+//! Why both halves fit: let e be the most that one entry takes, a block of its own included. It is less
+//! than an eighth of the page. The old entries fit; the new one, the block that it may divide and the
+//! block that is cut add e each. The fairest cut leaves half of that and at most e / 2 to a side, and a
+//! high key takes less than e: seven eighths of a page.
 //!
 //! # Invariant
 //!
