@@ -207,3 +207,41 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use falconry_sim::choice::Choices;
+    use falconry_sim::{Machine, MachineConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_writer_that_leaves_without_a_word_stops_the_log() {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+        machine.run(|ctx| {
+            let names = [Path::new("log1"), Path::new("log2")];
+            let disk = ctx.disk();
+            let log = Log::create(&*disk, names, LogConfig::default(), 7).expect("no fault");
+            let end = log.append(RecordKind(0), &[b"x"]).expect("there is room");
+            drop(log.hand_over.wait(2, log.abandoned.clone()));
+            let told = log.flush(end).expect_err("it has stopped").to_string();
+            assert_eq!(told, "the engine has stopped: a thread ended while it wrote the log");
+            let later = log.append(RecordKind(0), &[b"y"]).expect_err("it has stopped");
+            assert_eq!(later.to_string(), told);
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "a flush up to 9, and the log ends at 0")]
+    fn a_flush_of_what_was_not_appended_is_a_mistake() {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+        machine.run(|ctx| {
+            let names = [Path::new("log1"), Path::new("log2")];
+            let disk = ctx.disk();
+            let log = Log::create(&*disk, names, LogConfig::default(), 7).expect("no fault");
+            let _ = log.flush(Lsn(9));
+        });
+    }
+}
