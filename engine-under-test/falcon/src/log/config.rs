@@ -18,7 +18,9 @@ use crate::{Error, Result};
 pub struct LogConfig {
     /// The size of a file at which the log wants to go on in the other one.
     pub file_bytes: u64,
-    /// The size that a file may reach while the other one is still needed. There, appends wait.
+    /// The size that a file may reach while the other one is still needed. There, appends wait. The
+    /// block that tells where recovery starts now, and the one that an opening states again, may lie
+    /// behind it: a crash in recovery, again and again, makes the file longer by a block each time.
     pub file_bytes_max: u64,
     /// The largest block: what is appended before it is written, and what one record must fit into.
     pub window_bytes: u32,
@@ -63,10 +65,7 @@ impl LogConfig {
             return refuse("block_bytes", block, "at least a sector of the disk");
         }
         let window = self.window_bytes;
-        if !window.is_multiple_of(block) || window > block::BYTES_MAX {
-            return refuse("window_bytes", window, "a multiple of block_bytes, from it to 64 MiB");
-        }
-        if window == 0 {
+        if !window.is_multiple_of(block) || !(block..=block::BYTES_MAX).contains(&window) {
             return refuse("window_bytes", window, "a multiple of block_bytes, from it to 64 MiB");
         }
         if !(1..=WINDOW_COUNT_MAX).contains(&self.window_count) {
