@@ -16,9 +16,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use falconry_seam::disk::{Disk, File, OpenOptions};
+use falconry_seam::sync::Arc;
 
 use super::LogConfig;
 use super::block::FORMAT;
