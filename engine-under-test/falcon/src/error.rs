@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::TablespaceId;
+use crate::{Lsn, TablespaceId};
 
 /// What a call of Falcon returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -50,6 +50,30 @@ pub enum Error {
         found: u16,
         /// The newest format that this Falcon reads.
         known: u16,
+    },
+    /// A file that belongs to the database is not there. Nothing was changed.
+    #[error("{} is missing", file.display())]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The log has no record there, or no more. Nothing was done.
+    #[error("the log has no record at {lsn}: it goes from {from} to {end}")]
+    NotInLog {
+        /// The place that was asked for.
+        lsn: Lsn,
+        /// Where the log begins now.
+        from: Lsn,
+        /// Where it ends.
+        end: Lsn,
+    },
+    /// A record is longer than a block of the log holds. Nothing was appended.
+    #[error("a record has {bytes} bytes, and the log takes at most {bytes_max}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest that there may be.
+        bytes_max: usize,
     },
     /// A setting is out of its range. Nothing was done.
     #[error("{name} is {value}, and must be {range}")]

@@ -35,6 +35,7 @@ pub use guard::{PageRead, PageWrite};
 pub use io_threads::IoThreads;
 
 use crate::lockfree::bucket::{Bucket, Found};
+use crate::log::Log;
 use crate::page::{self, PageError};
 use crate::{Error, Lsn, PageId, Result};
 use dirty::DirtyList;
@@ -48,6 +49,12 @@ pub trait WriteAhead: Send + Sync {
     ///
     /// When it will never be. No page that needs it is written then.
     fn make_durable(&self, upto: Lsn) -> Result<()>;
+}
+
+impl WriteAhead for Log {
+    fn make_durable(&self, upto: Lsn) -> Result<()> {
+        self.flush(upto)
+    }
 }
 
 /// How a cache is made.
