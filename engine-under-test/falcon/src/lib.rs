@@ -7,8 +7,8 @@
 //! pages later. Pages reach the disk by checkpoints and evictions, never before the log that describes
 //! them.
 //!
-//! What is here so far is the ground: the log ([`log`]) and the pages ([`page`]). Nothing opens a
-//! database yet.
+//! What is here so far is the ground: the formats of pages ([`page`]), the cache that keeps them in memory
+//! and writes them ([`cache`]), and the log ([`log`]). Nothing opens a database yet.
 //!
 //! # Invariant
 //!
