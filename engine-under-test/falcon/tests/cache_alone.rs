@@ -325,7 +325,7 @@ fn add(sum: &mut CacheCounters, more: CacheCounters) {
 #[test]
 fn what_a_checkpoint_covers_survives_and_no_page_comes_before_the_log() {
     let mut met = Met::default();
-    for seed in 0..1_000 {
+    for seed in 0..2_000 {
         run(seed, &mut met);
     }
     let CacheCounters { hits, misses, pages_written, runs_written, evictions, .. } = met.counters;
