@@ -158,8 +158,17 @@ pub struct Wishes {
     pub exceptions: Option<Vec<Exception>>,
     /// Drives the run by these raw bytes, as a fuzzer makes them, instead of the seed's choices.
     pub bytes: Option<Vec<u8>>,
+    /// Steps that the run may take beyond those of its scenario.
+    pub steps_more: u64,
     /// Writes the choices down as bytes: those that drive the same run.
     pub write_bytes: bool,
+}
+
+impl Wishes {
+    /// Steps that the run may take, where its scenario says `bound`.
+    pub(crate) fn steps_max(&self, bound: u64) -> u64 {
+        self.stop_at_step.unwrap_or(bound + self.steps_more)
+    }
 }
 
 /// Which promise was broken.

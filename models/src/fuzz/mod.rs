@@ -138,8 +138,7 @@ impl Target {
             let Body::Reader(read) = self.body else { return Ok(()) };
             return read(input);
         };
-        let wishes = Wishes { bytes: Some(bytes.to_vec()), ..Wishes::default() };
-        let outcome = run_case(&case, &wishes).map_err(|error| error.to_string())?;
+        let outcome = run_case(&case, &wishes_of(bytes)).map_err(|error| error.to_string())?;
         let Some(finding) = outcome.findings.first() else { return Ok(()) };
         let (property, sentence) = (finding.property.name(), &finding.sentence);
         Err(format!(
@@ -164,6 +163,18 @@ impl Target {
             }
         }
     }
+}
+
+/// Steps for which a byte can keep a task from its turn, at most: a fault of the scheduler that starves one
+/// for 2,048 steps takes more than one byte.
+const STEPS_OF_A_BYTE_MAX: u64 = 2_048;
+
+/// What is asked of a run that an input drives. Raw bytes may be as unfair as they are long, and no program
+/// that needs its turn can be blamed for that: the run gets as many steps more as they can take from it. Once
+/// they are used up the tasks take turns.
+pub fn wishes_of(bytes: &[u8]) -> Wishes {
+    let steps_more = bytes.len() as u64 * STEPS_OF_A_BYTE_MAX;
+    Wishes { bytes: Some(bytes.to_vec()), steps_more, ..Wishes::default() }
 }
 
 /// The scenarios in which an engine is run by bytes.

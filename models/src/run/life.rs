@@ -118,7 +118,7 @@ fn on_this_thread(
     let bounds = knobs.scenario.bounds;
     let config = MachineConfig {
         disk: plan.disk.clone(),
-        steps_max: wishes.stop_at_step.unwrap_or(bounds.steps),
+        steps_max: wishes.steps_max(bounds.steps),
         stack_bytes: engine.stack_bytes(),
         keep_trace: wishes.trace,
         planted: case.planted.clone(),

@@ -40,7 +40,7 @@ pub(super) fn run(scenario: Scenario, case: &Case, wishes: &Wishes) -> Result<Ou
     let plan = Plan::draw(specimen, &knobs, case, &mut choices);
     let config = MachineConfig {
         disk: disk.clone(),
-        steps_max: wishes.stop_at_step.unwrap_or(knobs.scenario.bounds.steps),
+        steps_max: wishes.steps_max(knobs.scenario.bounds.steps),
         keep_trace: wishes.trace,
         planted: case.planted.clone(),
         ..MachineConfig::default()

@@ -20,6 +20,7 @@ use falconry_sim::choice::{Capsule, Exception, Recording};
 use super::compare::difference;
 use super::protocol::{Batch, Broken, Done, Examine, Examined, Found, FromWorker, Mode, ToWorker};
 use super::watchdog::Watchdog;
+use crate::fuzz;
 use crate::run::{Case, CaseError, Control, Counters, Outcome, Wishes, control, run_case};
 use crate::shrink::{self, Budget, Fit, Shrunk};
 
@@ -169,6 +170,7 @@ impl Worker {
             export: examine.export,
             replay: driven.recording,
             exceptions: driven.exceptions,
+            steps_more: driven.steps_more,
             ..Wishes::default()
         };
         let Some(mut outcome) = self.run(&case, &wishes) else { return };
@@ -232,9 +234,14 @@ impl Worker {
         }
         if let Some(bytes) = &examine.bytes {
             // From here on its exceptions drive it, which can be left out one by one.
-            let wishes = Wishes { bytes: Some(bytes.clone()), anchors: true, ..Wishes::default() };
-            let anchored = self.run(case, &wishes)?.anchored;
-            driven.exceptions = Some(anchored.unwrap_or_default().exceptions);
+            let wishes = Wishes { anchors: true, ..fuzz::wishes_of(bytes) };
+            let outcome = self.run(case, &wishes)?;
+            driven.exceptions = Some(outcome.anchored.unwrap_or_default().exceptions);
+            if outcome.findings.is_empty() {
+                // There is nothing to make small, and what passed may need all its steps to do so again.
+                driven.steps_more = wishes.steps_more;
+                return Some(driven);
+            }
         }
         if let Some(order) = &examine.shrink {
             let budget = Budget::for_time(Duration::from_millis(order.for_ms), order.jobs);
@@ -280,6 +287,8 @@ impl Worker {
 struct Driven {
     recording: Option<Recording>,
     exceptions: Option<Vec<Exception>>,
+    /// Steps that it may take beyond those of its scenario.
+    steps_more: u64,
     fit: Option<Fit>,
     shrunk: Option<Shrunk>,
 }

@@ -37,6 +37,7 @@ pub use seed::Draws;
 pub use text::RecordingError;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use crate::trace::{Digest, DiskOp};
 use anchor::Anchors;
@@ -98,6 +99,8 @@ pub struct Choices {
     labels: Labels,
     record: Vec<u64>,
     digest: Digest,
+    /// How often each choice of [`Choices::fill`] was made.
+    filled: BTreeMap<u64, u64>,
     task: u32,
     divergence: Option<Divergence>,
     /// The same choices as bytes, if they are kept.
@@ -109,8 +112,8 @@ impl Choices {
         let Spare { labels, record, streams } =
             SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
         let digest = Digest::new();
-        let (task, divergence, written) = (0, None, None);
-        Choices { source, streams, labels, record, digest, task, divergence, written }
+        let (filled, task, divergence, written) = (BTreeMap::new(), 0, None, None);
+        Choices { source, streams, labels, record, digest, filled, task, divergence, written }
     }
 
     /// Every choice is 0: a run without fault or preemption.
@@ -317,9 +320,15 @@ impl Choices {
         low + self.choose(label, high - low + 1)
     }
 
-    /// Fills `bytes` with garbage that depends on one choice.
+    /// Fills `bytes` with garbage that depends on one choice. A choice that was made before gives other bytes
+    /// all the same: what asks for randomness relies on never getting the same twice, and a run of zeros, or
+    /// of bytes that repeat themselves, would convict it for that alone.
     pub fn fill(&mut self, label: impl IntoLabel, bytes: &mut [u8]) {
-        let mut state = self.choose(label, BOUND_MAX);
+        let value = self.choose(label, BOUND_MAX);
+        let times = self.filled.entry(value).or_default();
+        // No choice is as large, so that no two of these are equal.
+        let mut state = value + *times * BOUND_MAX;
+        *times += 1;
         for chunk in bytes.chunks_mut(8) {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
             let word = seed::mix(state).to_le_bytes();
@@ -484,7 +493,7 @@ impl Choices {
     /// Keeps the memory for the next run on this OS thread; no choice can be made or read any more.
     pub(crate) fn give_back(&mut self) {
         self.source = Source::Zero;
-        self.written = None;
+        (self.written, self.filled) = (None, BTreeMap::new());
         let mut labels = std::mem::take(&mut self.labels);
         let mut record = std::mem::take(&mut self.record);
         if (1..=SPARE_ENTRIES_MAX).contains(&record.capacity()) {

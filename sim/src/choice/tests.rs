@@ -123,3 +123,25 @@ fn log_uniform_reaches_both_ends() {
     }
     assert!(drawn.iter().all(|value| (3..=11).contains(value)));
 }
+
+/// SQLite marks a journal with a random number, so that what an earlier transaction left in it is not
+/// taken for its own. Where every choice was 0 the number was always the same, and SQLite was convicted of
+/// losing a commit that it had played back from such a leftover.
+#[test]
+fn randomness_never_repeats_itself_even_if_choices_do() {
+    let fill = |choices: &mut Choices| {
+        let mut bytes = [0; 4];
+        choices.fill(Label::RANDOM, &mut bytes);
+        bytes
+    };
+    let mut choices = Choices::zeros();
+    let all: Vec<[u8; 4]> = (0..100).map(|_| fill(&mut choices)).collect();
+    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len(), "some bytes came twice");
+    // Eight bytes a choice, and the same ones over and over.
+    let mut repeating = Choices::from_bytes([7; 800].into());
+    let distinct: std::collections::BTreeSet<_> = (0..100).map(|_| fill(&mut repeating)).collect();
+    assert_eq!(distinct.len(), 100, "some bytes came twice");
+    let mut again = Choices::zeros();
+    assert!(all.iter().all(|bytes| fill(&mut again) == *bytes), "two runs differ");
+}

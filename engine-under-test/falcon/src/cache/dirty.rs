@@ -24,6 +24,17 @@ pub(super) struct DirtyList {
     ended: Condvar,
 }
 
+/// Whether a write was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// By the caller.
+    Now,
+    /// By another, who may have copied the page before its last change.
+    ByAnother,
+    /// The page is clean.
+    Clean,
+}
+
 #[derive(Default)]
 struct Pages {
     dirty: BTreeSet<PageId>,
@@ -46,20 +57,29 @@ impl DirtyList {
         (all.into_iter().collect(), pages.failures)
     }
 
-    /// Begins the write of a page whose frame the caller has pinned; `false` when there is nothing to
-    /// write, or somebody else does.
-    pub(super) fn begin(&self, page: PageId, state: &FrameState) -> bool {
+    /// Begins the write of a page whose frame the caller has pinned, if there is something to write.
+    pub(super) fn begin(&self, page: PageId, state: &FrameState) -> Begun {
         let mut pages = self.lock();
-        let begins = state.begin_write();
-        if begins {
+        if state.begin_write() {
             pages.dirty.remove(&page);
             let is_new = pages.writing.insert(page);
             assert!(is_new, "{page} is written twice at a time");
-        } else if !state.is_unwritten() {
-            // Whoever changes it from here on puts it on the list again.
-            pages.dirty.remove(&page);
+            return Begun::Now;
         }
-        begins
+        if pages.writing.contains(&page) {
+            return Begun::ByAnother;
+        }
+        // Whoever changes it from here on puts it on the list again.
+        pages.dirty.remove(&page);
+        Begun::Clean
+    }
+
+    /// Waits until nobody writes the page.
+    pub(super) fn wait_for(&self, page: PageId) {
+        let mut pages = self.lock();
+        while pages.writing.contains(&page) {
+            pages = self.ended.wait(pages).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// A write that was begun is over.

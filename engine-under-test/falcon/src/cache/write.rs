@@ -2,6 +2,7 @@
 
 use falconry_seam::sync::RwLockReadGuard;
 
+use super::dirty::Begun;
 use super::frame::{Content, Frame};
 use super::{Cache, count};
 use crate::lockfree::bucket::Found;
@@ -19,16 +20,16 @@ struct Run<'a> {
 enum Begin<'a> {
     /// It is pinned, marked as being written, and cannot change while it is copied.
     Begun(&'a Frame, RwLockReadGuard<'a, Content>),
-    /// It is not in the cache, clean, or somebody else writes it.
+    /// It is not in the cache, or clean.
     Nothing,
-    /// Somebody changes it just now.
+    /// Somebody changes it just now, or writes it: what is written may be older than the page.
     Busy,
 }
 
 impl Cache {
     /// Writes those of `pages` that are dirty, which are neighbours in ascending order, in as few writes
     /// as their gaps allow; returns how many pages that were. Who may wait does so for pages that are
-    /// changed just now, holding nothing; who may not leaves them.
+    /// changed or written just now, holding nothing; who may not leaves them.
     ///
     /// # Errors
     ///
@@ -82,12 +83,20 @@ impl Cache {
             frame.state.unpin();
             return Begin::Busy;
         };
-        if !self.dirty.begin(page, &frame.state) {
-            drop(content);
-            frame.state.unpin();
-            return Begin::Nothing;
+        let begun = self.dirty.begin(page, &frame.state);
+        if begun == Begun::Now {
+            return Begin::Begun(frame, content);
         }
-        Begin::Begun(frame, content)
+        drop(content);
+        frame.state.unpin();
+        match begun {
+            Begun::ByAnother if may_wait => {
+                self.dirty.wait_for(page);
+                Begin::Busy
+            }
+            Begun::ByAnother => Begin::Busy,
+            _ => Begin::Nothing,
+        }
     }
 
     fn put(&self, run: &Run<'_>) -> Result<()> {

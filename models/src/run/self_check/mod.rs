@@ -75,7 +75,7 @@ pub(super) fn run(knobs: &Knobs, case: &Case, wishes: &Wishes) -> Result<Outcome
     let plan = Plan::draw(knobs, case, &mut choices);
     let config = MachineConfig {
         disk: disk.clone(),
-        steps_max: wishes.stop_at_step.unwrap_or(knobs.scenario.bounds.steps),
+        steps_max: wishes.steps_max(knobs.scenario.bounds.steps),
         keep_trace: wishes.trace,
         ..MachineConfig::default()
     };
