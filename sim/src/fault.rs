@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Choices, Draws, IntoLabel, PPM};
+use crate::choice::{Choices, IntoLabel, PPM};
 use crate::trace::{Trace, What};
 
 macro_rules! faults {
@@ -332,16 +332,7 @@ impl Faults {
 
     /// Whether `fault` comes at a decision point of its own.
     pub fn comes(&mut self, choices: &mut Choices, label: impl IntoLabel, fault: Fault) -> bool {
-        let ppm = self.rate_ppm(fault);
-        let draw = |draws: &mut Draws<'_>| {
-            let bits = draws.bits();
-            u64::from(ppm > 0 && look(bits, fault) < ppm)
-        };
-        let picked = choices.decide_among(label, 2, |value| value == 0 || ppm > 0, draw);
-        if self.nth.is_some() && self.at_nth(&[fault]).is_some() {
-            return true;
-        }
-        picked == 1 && !self.held_back
+        self.pick(choices, label, &[fault]).is_some()
     }
 
     /// Counts a fault that took effect.

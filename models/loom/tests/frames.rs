@@ -13,20 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::sync::RwLock;
 use loom::thread;
+use loomed::executions;
 use loomed::falcon::bucket::{Bucket, Found};
 use loomed::falcon::frame::FrameState;
 use loomed::relaxed::frame as relaxed;
-
-/// Runs `body` in every interleaving, and says how many there were.
-fn executions(body: impl Fn() + Send + Sync + 'static) -> u64 {
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&count);
-    loom::model(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        body();
-    });
-    count.load(Ordering::Relaxed)
-}
 
 /// A frame with the name of the page that it holds.
 struct Frame<S> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loom::cell::UnsafeCell;
+use loomed::executions;
 
 /// A job whose result is written by one half and read by the other; freeing it reads it too.
 struct Job {
@@ -41,17 +42,6 @@ impl Drop for Job {
         assert_eq!(self.result(), 7, "freed before the work was done");
         self.freed.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// Runs `body` in every interleaving, and says how many there were.
-fn executions(body: impl Fn() + Send + Sync + 'static) -> u64 {
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&count);
-    loom::model(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        body();
-    });
-    count.load(Ordering::Relaxed)
 }
 
 macro_rules! models {

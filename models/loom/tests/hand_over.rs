@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loom::thread;
+use loomed::executions;
 use loomed::falcon::hand_over::{HandOver, Turn};
 
 /// What the threads share. None of it is the protocol's, so loom need not look at it: the log as far as it was appended to, and what was written of it.
@@ -62,10 +63,7 @@ impl Log {
 
 /// So many commit at a time while the write of that number fails; how many executions there were.
 fn commits(count: usize, fails: u64, leaves: bool) -> u64 {
-    let executions = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&executions);
-    loom::model(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
+    executions(move || {
         let log = Log::new(fails, leaves);
         let others: Vec<_> = (1..count)
             .map(|_| {
@@ -84,8 +82,7 @@ fn commits(count: usize, fails: u64, leaves: bool) -> u64 {
         assert!(
             results.iter().filter_map(|result| result.err()).all(|e| ["its own", why].contains(&e))
         );
-    });
-    executions.load(Ordering::Relaxed)
+    })
 }
 
 #[test]

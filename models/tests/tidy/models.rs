@@ -2,9 +2,9 @@
 //!
 //! # Method
 //!
-//! A file in Falcon's `lockfree` folder is a protocol, as is the seam's `half`. Each has to be among the
-//! files that `models/loom/` includes, and how many models there are is written down here, so that none
-//! can go unnoticed.
+//! A file in Falcon's `lockfree` folder is a protocol, and has to be among the files that `models/loom/`
+//! includes. How many models there are, that of the seam's `half` among them, is written down here, so that
+//! none can go unnoticed.
 
 use super::tree::Tree;
 
@@ -53,6 +53,23 @@ fn reaches_round(path: &str, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HALF: (&str, &str) = ("engine-under-test/falcon/src/lockfree/half.rs", "struct Half;\n");
+
+    fn told_of(files: &[(&str, &str)]) -> Vec<String> {
+        complaints(&Tree::of(files))
+    }
+
+    #[test]
+    fn a_protocol_without_a_model_and_a_model_that_is_gone_are_noticed() {
+        let path = format!("#[path = \"../../../../{}\"]\nmod half;\n", HALF.0);
+        let models = "#[test]\n".repeat(MODEL_COUNT);
+        let include = ("models/loom/tests/loomed/mod.rs", path.as_str());
+        assert_eq!(told_of(&[HALF, include, ("models/loom/tests/a.rs", &models)]), [""; 0]);
+        assert_eq!(told_of(&[HALF, ("models/loom/tests/a.rs", &models)]).len(), 1);
+        let fewer = "#[test]\n".repeat(MODEL_COUNT - 1);
+        assert_eq!(told_of(&[HALF, include, ("models/loom/tests/a.rs", &fewer)]).len(), 1);
+    }
 
     #[test]
     fn a_name_that_loom_cannot_replace_is_noticed() {

@@ -4,8 +4,9 @@
 //!
 //! Each system is a process of its own that waits for questions ([`server`]), so that madsim's
 //! interposed clock and random numbers touch nobody else, and one system's heap does not warm
-//! another's. The benchmark asks all systems for one round of one [`work::Work`] before it goes on to
-//! the next round, so that a noisy minute falls on all of them alike.
+//! another's. The benchmark asks all systems for a round of every [`work::Work`] before it goes on to the
+//! next round, and all of them run on the same processor meanwhile ([`processor`]), so that a noisy minute
+//! and a noisy neighbour fall on all of them alike.
 
 #![deny(missing_docs)]
 

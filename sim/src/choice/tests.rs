@@ -138,7 +138,7 @@ fn randomness_never_repeats_itself_even_if_choices_do() {
     let all: Vec<[u8; 4]> = (0..100).map(|_| fill(&mut choices)).collect();
     let distinct: std::collections::BTreeSet<_> = all.iter().collect();
     assert_eq!(distinct.len(), all.len(), "some bytes came twice");
-    // Eight bytes a choice, and the same ones over and over.
+    // More bytes than the choices need, and all of them the same.
     let mut repeating = Choices::from_bytes([7; 800].into());
     let distinct: std::collections::BTreeSet<_> = (0..100).map(|_| fill(&mut repeating)).collect();
     assert_eq!(distinct.len(), 100, "some bytes came twice");

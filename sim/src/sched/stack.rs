@@ -41,14 +41,9 @@ impl PooledStack {
     pub(super) fn take(bytes: usize) -> io::Result<Self> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES).max(4 * PAGE_BYTES);
         let pooled = LOCAL.try_with(|pool| pool.borrow_mut().take(bytes)).ok().flatten();
-        match pooled {
-            Some(stack) => Ok(stack),
-            None => Self::take_elsewhere(bytes),
+        if let Some(stack) = pooled {
+            return Ok(stack);
         }
-    }
-
-    #[cold]
-    fn take_elsewhere(bytes: usize) -> io::Result<Self> {
         hook::outside(|| {
             let pooled = match SHARED.lock() {
                 Ok(mut pool) => take_from(&mut pool, bytes),
@@ -150,9 +145,6 @@ impl Drop for LocalPool {
 }
 
 fn take_from(pool: &mut Vec<PooledStack>, bytes: usize) -> Option<PooledStack> {
-    if pool.last()?.bytes == bytes {
-        return pool.pop();
-    }
     let index = pool.iter().rposition(|stack| stack.bytes == bytes)?;
     Some(pool.swap_remove(index))
 }

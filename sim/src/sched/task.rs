@@ -198,7 +198,7 @@ impl Tasks {
     #[inline]
     pub(super) fn at(&mut self, id: TaskId) -> &mut Task {
         debug_assert!((id as usize) < self.count, "task {id} has not begun");
-        // Only what was is looked at for the bound: it is one comparison less at every point.
+        // One bound in place of two: it comes at every point.
         &mut self.all[id as usize]
     }
 

@@ -3,14 +3,16 @@
 //! # Method
 //!
 //! A checkpoint looks at the list of dirty pages once, cuts it into runs of neighbours, and puts these on
-//! a queue from which the I/O threads and the checkpoint's own thread take them. Then it waits for writes
-//! of its pages that others had begun, evictions say, and syncs the files. One checkpoint runs at a time;
-//! the next one waits for it and then looks for itself, for it may have been asked to cover later changes.
+//! a queue from which the I/O threads and the checkpoint's own thread take them. Whoever comes to a page
+//! that another is writing, an eviction say, waits for that write and then looks at the page again: the
+//! write may have failed, or be older than the page. When all is written the files are synced. One
+//! checkpoint runs at a time; the next one waits for it and then looks for itself, for it may have been
+//! asked to cover later changes.
 //!
 //! # Invariant
 //!
-//! A checkpoint that says it is done has waited for every write of its pages, whoever made it, and none of
-//! them failed.
+//! Of a checkpoint that says it is done every page was written after it began, or by a write that it has
+//! waited for.
 
 use std::collections::VecDeque;
 
@@ -22,7 +24,7 @@ use crate::{Error, PageId, Result};
 /// What a checkpoint has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointReport {
-    /// Pages that were dirty when it began.
+    /// Pages that were dirty, or being written, when it began.
     pub pages: usize,
     /// Runs of neighbours that these made.
     pub runs: usize,
@@ -58,7 +60,7 @@ impl Cache {
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
         let queue = &self.checkpoints;
         let _alone = queue.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let (pages, failures) = self.dirty.snapshot();
+        let pages = self.dirty.snapshot();
         let runs = runs_of(&pages, self.run_pages_max);
         let report = CheckpointReport { pages: pages.len(), runs: runs.len() };
         {
@@ -69,7 +71,6 @@ impl Cache {
         queue.wanted.notify_all();
         while self.write_next_run(false) {}
         queue.wait_until_done()?;
-        self.dirty.settle(&pages, failures)?;
         self.files.sync()?;
         Ok(report)
     }

@@ -10,12 +10,12 @@
 //!
 //! A page that is dirty is on the list, or is about to be put there by whoever marked it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::PageId;
 use crate::lockfree::frame::FrameState;
-use crate::{Error, PageId, Result};
 
 #[derive(Default)]
 pub(super) struct DirtyList {
@@ -39,9 +39,6 @@ pub(super) enum Begun {
 struct Pages {
     dirty: BTreeSet<PageId>,
     writing: BTreeSet<PageId>,
-    /// Writes that failed: how many since the cache was made, and the last one of each page.
-    failures: u64,
-    failed: BTreeMap<PageId, Error>,
 }
 
 impl DirtyList {
@@ -49,12 +46,11 @@ impl DirtyList {
         self.lock().dirty.insert(page);
     }
 
-    /// The dirty pages, in order, and how many writes had failed until now.
-    pub(super) fn snapshot(&self) -> (Vec<PageId>, u64) {
+    /// The pages that may differ from the disk, in order: those that are dirty, and those that are being
+    /// written, for a write may fail, or may have copied the page before its last change.
+    pub(super) fn snapshot(&self) -> Vec<PageId> {
         let pages = self.lock();
-        // What is being written may have been copied before its last change came: it is dirty again then.
-        let all: BTreeSet<PageId> = pages.dirty.union(&pages.writing).copied().collect();
-        (all.into_iter().collect(), pages.failures)
+        pages.dirty.union(&pages.writing).copied().collect()
     }
 
     /// Begins the write of a page whose frame the caller has pinned, if there is something to write.
@@ -83,38 +79,16 @@ impl DirtyList {
     }
 
     /// A write that was begun is over.
-    pub(super) fn end(&self, page: PageId, state: &FrameState, result: &Result<()>) {
+    pub(super) fn end(&self, page: PageId, state: &FrameState, is_written: bool) {
         let mut pages = self.lock();
         let was_begun = pages.writing.remove(&page);
         assert!(was_begun, "a write of {page} ends that did not begin");
-        match result {
-            Ok(()) => drop(pages.failed.remove(&page)),
-            Err(error) => {
-                pages.dirty.insert(page);
-                pages.failures += 1;
-                pages.failed.insert(page, error.clone());
-            }
+        if !is_written {
+            pages.dirty.insert(page);
         }
-        state.end_write(result.is_ok());
+        state.end_write(is_written);
         drop(pages);
         self.ended.notify_all();
-    }
-
-    /// Waits until none of `pages` is being written any more.
-    ///
-    /// # Errors
-    ///
-    /// That of a write of one of them which failed after `failures` others had.
-    pub(super) fn settle(&self, pages: &[PageId], failures: u64) -> Result<()> {
-        let mut now = self.lock();
-        while pages.iter().any(|page| now.writing.contains(page)) {
-            now = self.ended.wait(now).unwrap_or_else(PoisonError::into_inner);
-        }
-        let failed = pages.iter().find_map(|page| now.failed.get(page));
-        match failed {
-            Some(error) if now.failures > failures => Err(error.clone()),
-            _ => Ok(()),
-        }
     }
 
     pub(super) fn count(&self) -> usize {

@@ -104,7 +104,7 @@ impl Cache {
         let result =
             self.log.make_durable(run.lsn).and_then(|()| self.files.write(first, &run.bytes));
         for (page, frame) in &run.pages {
-            self.dirty.end(*page, &frame.state, &result);
+            self.dirty.end(*page, &frame.state, result.is_ok());
             frame.state.unpin();
         }
         if result.is_ok() {

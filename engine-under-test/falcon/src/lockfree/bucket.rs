@@ -60,7 +60,8 @@ impl<K: Copy + PartialEq> Bucket<K> {
         found
     }
 
-    /// Forgets a page, whose frame the caller has taken.
+    /// Forgets a page whose frame the caller has taken, or has just put there and could not load: who pins
+    /// that frame meanwhile finds no page in it.
     pub(crate) fn remove(&self, key: K, frame: u32) {
         let mut entries = self.lock();
         let at = entries.iter().position(|entry| *entry == (key, frame));

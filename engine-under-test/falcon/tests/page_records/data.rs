@@ -98,11 +98,7 @@ fn assert_same(bytes: &[u8], lines: &Lines) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 300,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(super::config())]
 
     #[test]
     fn a_data_page_is_a_map_of_lines(

@@ -15,9 +15,15 @@ mod section;
 
 use falcon::page::SectionId;
 use falcon::{PageId, PageNumber, TablespaceId};
+use proptest::prelude::ProptestConfig;
 
 const SPACE: TablespaceId = TablespaceId(3);
 
 const ID: PageId = PageId { tablespace: SPACE, number: PageNumber(17) };
 
 const SECTION: SectionId = SectionId(5);
+
+/// How often each model is tried.
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() }
+}

@@ -20,11 +20,7 @@ use proptest::prelude::*;
 use super::{ID, SECTION};
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 300,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(super::config())]
 
     #[test]
     fn a_locator_page_is_a_map_of_slots(
