@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use falcon::cache::{Cache, CacheConfig, CacheCounters, Files, IoThreads, WriteAhead};
 use falcon::page::{Header, PageSize, SequencePage, SequencePageMut, check, seal};
@@ -39,7 +40,13 @@ struct Numbers {
     durable: AtomicU64,
     /// From here on nothing becomes durable any more; 0 for never.
     fails_from: AtomicU64,
+    /// The next caller waits until this is [`LET_GO`].
+    holds: AtomicU64,
 }
+
+const HOLD_NEXT: u64 = 1;
+const HELD: u64 = 2;
+const LET_GO: u64 = 0;
 
 impl WriteAhead for Numbers {
     fn make_durable(&self, upto: Lsn) -> falcon::Result<()> {
@@ -47,6 +54,10 @@ impl WriteAhead for Numbers {
         let fails_from = self.fails_from.load(Ordering::SeqCst);
         if fails_from > 0 && upto.0 >= fails_from {
             return Err(Error::Stopped("the log is full".into()));
+        }
+        let next = self.holds.compare_exchange(HOLD_NEXT, HELD, Ordering::SeqCst, Ordering::SeqCst);
+        while next.is_ok() && self.holds.load(Ordering::SeqCst) != LET_GO {
+            thread::sleep(Duration::from_millis(1));
         }
         thread::yield_now();
         self.durable.fetch_max(upto.0, Ordering::SeqCst);
@@ -329,4 +340,29 @@ fn what_a_checkpoint_covers_survives_and_no_page_comes_before_the_log() {
     assert!(met.left > 100, "{} left after a checkpoint", met.left);
     assert!(met.checkpoints_failed > 10, "{} failed", met.checkpoints_failed);
     assert!(met.log_stopped > 5, "the log stopped {} times", met.log_stopped);
+}
+
+#[test]
+fn a_checkpoint_waits_for_an_eviction_that_has_begun_to_write() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(1));
+    machine.run(|ctx| lay_out(&*ctx.disk())).expect("no fault is on");
+    machine.run(|ctx| {
+        let (log, model) = (Arc::new(Numbers::default()), Model::default());
+        let cache = open(&*ctx.disk(), &log, 4);
+        (0..4).for_each(|number| change(&cache, &log, &model, page(number)));
+        log.holds.store(HOLD_NEXT, Ordering::SeqCst);
+        let evicts = Arc::clone(&cache);
+        let evictor = thread::spawn(move || drop(evicts.read(page(5)).expect("no fault is on")));
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!(log.holds.load(Ordering::SeqCst), HELD, "a page is written to make room");
+
+        let checkpoints = Arc::clone(&cache);
+        let checkpoint = thread::spawn(move || checkpoints.checkpoint().expect("no fault is on"));
+        thread::sleep(Duration::from_secs(1));
+        assert!(!checkpoint.is_finished(), "it has not waited for that page");
+        log.holds.store(LET_GO, Ordering::SeqCst);
+        let report = checkpoint.join().expect("it does not panic");
+        evictor.join().expect("it does not panic");
+        assert_eq!((report.pages, cache.dirty_count()), (4, 0));
+    });
 }
