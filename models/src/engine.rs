@@ -69,6 +69,14 @@ pub trait Engine: Send + Sync {
         false
     }
 
+    /// Whether, under these settings, the newest transaction that a crash has left, if it was never
+    /// acknowledged to its writer, may be gone after a later power loss, although it was seen in between.
+    /// No promise to its writer is broken by that, but most engines exclude it.
+    fn seen_may_be_lost(&self, settings: &Settings) -> bool {
+        let _ = settings;
+        false
+    }
+
     /// The historical bugs that can be switched on in it (`--plant`), by the names that its code asks
     /// for with `planted!`.
     fn bugs(&self) -> &[&str] {

@@ -155,5 +155,6 @@ fn only_the_write_ahead_log_of_sqlite_may_bring_a_transaction_back() {
         let values = draw.finish().unwrap_or_else(|error| panic!("{error}"));
         let settings = Settings::new(values, contract, Concurrency::Gated);
         assert_eq!(sqlite.in_flight_may_return(&settings), may, "{mode}");
+        assert_eq!(sqlite.seen_may_be_lost(&settings), may, "{mode}");
     }
 }

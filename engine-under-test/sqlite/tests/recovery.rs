@@ -183,3 +183,47 @@ fn a_lost_transaction_is_completed_when_its_retry_is_cut_off() {
     }
     assert!(came_back > 0, "SQLite has mended this: `in_flight_may_return` need not be said");
 }
+
+/// Bytes that a device writes as one.
+const SECTOR_BYTES: u64 = 512;
+
+#[test]
+fn a_transaction_that_was_seen_may_go_with_the_next_one() {
+    // What happens: a power loss keeps the last frame of a transaction that was never acknowledged, and
+    // loses the frames that pad it to the end of its sector. Recovery takes it, and readers see it. The
+    // next one is appended within that sector; if the power goes while it is written, the sector is
+    // garbage, and the transaction before it is gone as well.
+    // What it costs a user: nothing that was acknowledged to its writer; but what a reader saw after a
+    // power loss may not be there after the next one.
+    let settings = Settings { page_size: 512, wal_autocheckpoint: 0, ..in_mode(JournalMode::Wal) };
+    let log = |disk: &MemoryDisk| disk.open(Path::new("bank.db-wal"), &OpenOptions::READ_WRITE);
+    let frame_bytes = FRAME_HEAD_BYTES + u64::from(settings.page_size);
+    let disk = MemoryDisk::new();
+    let connection = open(Arc::new(disk.clone()), &settings).unwrap();
+    put(&connection, 0).unwrap();
+    let before = log(&disk).unwrap().len().unwrap();
+    put(&connection, 1).unwrap();
+    let padded = log(&disk).unwrap().len().unwrap();
+
+    // The shortest log that still has the transaction: without the padding.
+    let without_padding = |end: u64| {
+        let cut = disk.process_crash();
+        log(&cut).unwrap().set_len(end).unwrap();
+        let seen = keys(&open(Arc::new(cut.process_crash()), &settings).unwrap()).unwrap();
+        (seen == [0, 1]).then_some((end, cut))
+    };
+    let ends =
+        (before..padded).skip(1).filter(|end| (end - LOG_HEAD_BYTES).is_multiple_of(frame_bytes));
+    let (end, cut) = ends.filter_map(without_padding).next().expect("it has padding");
+    assert!(!end.is_multiple_of(SECTOR_BYTES), "the next frame shares a sector with it");
+
+    let next = open(Arc::new(cut.clone()), &settings).unwrap();
+    assert_eq!(keys(&next).unwrap(), [0, 1], "it is seen");
+    put(&next, 2).unwrap();
+    let torn = cut.process_crash();
+    let sector = end / SECTOR_BYTES * SECTOR_BYTES;
+    log(&torn).unwrap().write_all_at(&[0xa5; SECTOR_BYTES as usize], sector).unwrap();
+    let after = open(Arc::new(torn), &settings).unwrap();
+    assert_sound(&after);
+    assert_eq!(keys(&after).unwrap(), [0], "SQLite has mended this: see `seen_may_be_lost`");
+}

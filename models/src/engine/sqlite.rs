@@ -105,6 +105,13 @@ impl Engine for Sqlite {
         settings.text("journal_mode") == "wal"
     }
 
+    /// A commit is padded to the end of its sector, so that no later write shares a sector with it. A
+    /// power loss may keep the commit's frame and lose the padding: then recovery takes the transaction,
+    /// the next one begins within its last sector, and a torn write of that takes both.
+    fn seen_may_be_lost(&self, settings: &Settings) -> bool {
+        settings.text("journal_mode") == "wal" && !settings.flag("powersafe_overwrite")
+    }
+
     fn draw(&self, draw: &mut SettingsDraw<'_>) -> Result<Contract, CaseError> {
         let journal_mode = draw.word("journal_mode", JOURNAL_MODES)?;
         let synchronous = draw.word("synchronous", SYNCHRONOUS)?;

@@ -90,6 +90,7 @@ pub struct History {
     acked_count: u64,
     resurrected_count: u64,
     in_flight_may_return: bool,
+    seen_may_be_lost: bool,
 }
 
 impl History {
@@ -115,12 +116,19 @@ impl History {
             acked_count: 0,
             resurrected_count: 0,
             in_flight_may_return: false,
+            seen_may_be_lost: false,
         }
     }
 
     /// From now on a transaction that was never acknowledged may be found lost and come back.
     pub fn let_in_flight_return(&mut self) {
         self.in_flight_may_return = true;
+    }
+
+    /// From now on the newest transaction that was found, if it was never acknowledged, may be lost by a
+    /// power loss although it was seen.
+    pub fn let_seen_be_lost(&mut self) {
+        self.seen_may_be_lost = true;
     }
 
     /// Whether it may.
@@ -273,6 +281,9 @@ impl History {
 
     /// After a crash the state of `id` was found. What does not lead to it is lost.
     pub fn observe(&mut self, id: VersionId, after_power_loss: bool) {
+        let newest = &self.versions[id.index()];
+        let was_acknowledged = matches!(newest.fate, Fate::Acked(_));
+        let sure = if self.seen_may_be_lost && !was_acknowledged { newest.parent } else { id };
         let mut at = id;
         while at != VersionId::ROOT {
             let version = &mut self.versions[at.index()];
@@ -296,8 +307,10 @@ impl History {
             }
         }
         (self.acked, self.kept) = (id, id);
-        if after_power_loss || !self.is_ancestor(self.durable, id) {
-            self.durable = id;
+        if !self.is_ancestor(self.durable, id)
+            || after_power_loss && self.is_ancestor(self.durable, sure)
+        {
+            self.durable = sure;
         }
     }
 

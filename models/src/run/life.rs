@@ -131,6 +131,9 @@ fn on_this_thread(
     if engine.in_flight_may_return(&plan.settings) {
         witness.let_in_flight_return();
     }
+    if engine.seen_may_be_lost(&plan.settings) {
+        witness.let_seen_be_lost();
+    }
     let Some(workload) = workload::of_kind(knobs.scenario.workload.kind, plan.sizes) else {
         return Err(CaseError::BadScenario {
             file: case.scenario.clone(),

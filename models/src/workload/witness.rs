@@ -67,6 +67,11 @@ impl Witness {
         self.seen().history.let_in_flight_return();
     }
 
+    /// See [`History::let_seen_be_lost`].
+    pub fn let_seen_be_lost(&self) {
+        self.seen().history.let_seen_be_lost();
+    }
+
     /// A boot begins; called in it.
     pub fn boot(&self, number: u32) {
         let mut seen = self.seen();

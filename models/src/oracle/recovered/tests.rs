@@ -209,6 +209,26 @@ fn what_was_in_flight_may_come_back_where_the_engine_says_so_but_not_over_a_late
 }
 
 #[test]
+fn what_was_seen_may_be_lost_where_the_engine_says_so_but_nothing_acknowledged() {
+    for may in [true, false] {
+        let mut fixture = Fixture::new(Contract::Durable);
+        if may {
+            fixture.history.let_seen_be_lost();
+        }
+        let one = fixture.commit(VersionId::ROOT, "a", Promise::Durable);
+        let two = fixture.enter(one, "b", "value");
+        fixture.history.observe(two, true);
+        assert_eq!(fixture.judge(two, After::PowerLoss), Ok(two));
+        assert_eq!(fixture.judge(one, After::PowerLoss).is_ok(), may);
+        assert!(fixture.judge(one, After::ProcessCrash).is_err(), "the page cache has it");
+        assert!(fixture.judge(VersionId::ROOT, After::PowerLoss).is_err(), "it was acknowledged");
+        fixture.commit(two, "c", Promise::Durable);
+        assert!(fixture.judge(two, After::PowerLoss).is_err(), "the commit on it was acknowledged");
+        assert!(fixture.judge(one, After::PowerLoss).is_err(), "so what it stands on stays too");
+    }
+}
+
+#[test]
 fn beyond_the_budget_an_old_state_is_allowed_and_a_mixed_one_is_not() {
     let mut fixture = Fixture::new(Contract::Durable);
     let one = fixture.commit(VersionId::ROOT, "a", Promise::Durable);
