@@ -307,9 +307,8 @@ impl History {
             }
         }
         (self.acked, self.kept) = (id, id);
-        if !self.is_ancestor(self.durable, id)
-            || after_power_loss && self.is_ancestor(self.durable, sure)
-        {
+        let is_on_disk = after_power_loss && self.is_ancestor(self.durable, sure);
+        if is_on_disk || !self.is_ancestor(self.durable, id) {
             self.durable = sure;
         }
     }
