@@ -336,6 +336,39 @@ fn a_condition_loop_waits_for_ever() {
 }
 
 #[test]
+fn a_loop_waits_for_a_time_that_does_not_come() {
+    // Time stands still while the power goes, so the loop is thrown out of in the middle of a wait; then
+    // its destructor wants the lock that the wait had given back.
+    struct Looks<'a>(&'a Mutex<u32>);
+    impl Drop for Looks<'_> {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+    in_child("a_loop_waits_for_a_time_that_does_not_come", || {
+        let counters = cut_everywhere(|ctx| {
+            let lock = Arc::new((Mutex::new(0), Condvar::new()));
+            let other = Arc::clone(&lock);
+            thread::spawn(move || {
+                let _looks = Looks(&other.0);
+                let mut guard = other.0.lock().unwrap();
+                while *guard == 0 {
+                    let waited = other.1.wait_timeout(guard, Duration::from_secs(1));
+                    guard = waited.unwrap().0;
+                }
+            });
+            for _ in 0..8 {
+                ctx.disk().exists(Path::new("x")).ok();
+            }
+            *lock.0.lock().unwrap() += 1;
+            lock.1.notify_all();
+        });
+        assert_eq!(counters.abandoned, 0);
+        assert!(counters.power_losses > 30, "{counters:?}");
+    });
+}
+
+#[test]
 fn a_foreign_loop_sleeps_for_ever() {
     // A task that used up its calls after a wait with a deadline was resumed, and aborted the process.
     in_child("a_foreign_loop_sleeps_for_ever", || {

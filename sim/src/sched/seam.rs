@@ -55,7 +55,6 @@ impl Machine for Kernel {
         deadline: Option<u64>,
         place: Place,
     ) -> Wake {
-        self.count_call();
         let mut state = self.borrow();
         let spurious = self.wakes_spuriously(&mut state);
         if let Some(number) = state.objects.known(lock.get())
@@ -63,6 +62,10 @@ impl Machine for Kernel {
         {
             state.wake_lock_waiters(number);
         }
+        // This may throw, and the guard that would give the lock back then is gone already.
+        drop(state);
+        self.count_call();
+        let mut state = self.borrow();
         let wake = if spurious {
             drop(state);
             self.point_at(Point::Yield, None);
