@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{Lsn, TablespaceId};
+use crate::lock::{LockMode, LockName};
+use crate::{Lsn, TablespaceId, TxnId};
 
 /// What a call of Falcon returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -75,6 +77,34 @@ pub enum Error {
         /// The longest that there may be.
         bytes_max: usize,
     },
+    /// A key is longer than the pages of an index take. Nothing was changed.
+    #[error("a key has {bytes} bytes, and at most {bytes_max} can be indexed")]
+    KeyTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest that there may be, with pages of this size.
+        bytes_max: usize,
+    },
+    /// The tablespace has no place for an index of that number. Nothing was changed.
+    #[error(
+        "{tablespace} has places for the indexes below {index_max}, and was asked for index {index}"
+    )]
+    TooManyIndexes {
+        /// The tablespace.
+        tablespace: TablespaceId,
+        /// The index.
+        index: u32,
+        /// How many places there are.
+        index_max: u32,
+    },
+    /// The index was never created. Nothing was done.
+    #[error("{tablespace} has no index {index}")]
+    NoIndex {
+        /// The tablespace.
+        tablespace: TablespaceId,
+        /// The index.
+        index: u32,
+    },
     /// A setting is out of its range. Nothing was done.
     #[error("{name} is {value}, and must be {range}")]
     Setting {
@@ -98,6 +128,82 @@ pub enum Error {
         /// The tablespace.
         tablespace: TablespaceId,
     },
+    /// Every page number of the tablespace is in use. The engine stops when this comes from its own threads.
+    #[error("{tablespace} has no page left: all numbers are in use")]
+    NoPages {
+        /// The tablespace.
+        tablespace: TablespaceId,
+    },
+    /// The folder has a database already. Nothing was done.
+    #[error("there is a database already")]
+    Exists,
+    /// Somebody else has the database open. Nothing was done.
+    #[error("the database is in use: {} is locked", file.display())]
+    InUse {
+        /// The file that is locked.
+        file: PathBuf,
+    },
+    /// There is a bound, and it is reached. Nothing was done.
+    #[error("there can be no more than {limit} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// There can be no such table. Nothing was done.
+    #[error("table {name}: {what}")]
+    Schema {
+        /// The table.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A row or a key has another number of values than it must have; a bound of a range, more than the
+    /// index has columns. Nothing was done.
+    #[error("{found} values were given for {name}, which has {expected} columns")]
+    ColumnCount {
+        /// The table or index.
+        name: String,
+        /// How many values were given.
+        found: usize,
+        /// How many columns it has.
+        expected: usize,
+    },
+    /// A row is longer than this database takes: see [`Options`](crate::Options). Nothing was done.
+    #[error("a row for table {table} has {bytes} bytes, and at most {bytes_max} can be kept")]
+    RowTooLong {
+        /// The table.
+        table: String,
+        /// Its length, encoded.
+        bytes: usize,
+        /// The longest that there may be.
+        bytes_max: usize,
+    },
+    /// Another row has the same key of a unique index. The statement changed nothing.
+    #[error("table {table} has a row with this key of index {index} already")]
+    Duplicate {
+        /// The table.
+        table: String,
+        /// The first of its indexes that is so.
+        index: String,
+    },
+    /// A handle of a table or an index was given to another database than the one that it is of. Nothing was
+    /// done.
+    #[error("table {table} is of another database")]
+    OtherDatabase {
+        /// The table.
+        table: String,
+    },
+    /// The log failed while it had the rows of a transaction: these are durable, all of them, or none is,
+    /// and the next opening finds out. The engine has stopped.
+    #[error("whether {txn} is committed is not known until the next opening: {why}")]
+    OutcomeUnknown {
+        /// The transaction.
+        txn: TxnId,
+        /// What failed.
+        why: Arc<str>,
+    },
     /// The system refuses a thread.
     #[error("the thread {name} cannot be started: {source}")]
     Thread {
@@ -105,6 +211,46 @@ pub enum Error {
         name: String,
         /// The system's answer.
         source: Arc<io::Error>,
+    },
+    /// The transaction would wait for one that waits for it, directly or through others. The call locked
+    /// nothing, and the transaction keeps the locks that it has: roll it back, so that the others go on, and
+    /// try it again.
+    #[error("{txn} cannot have the {mode} lock on {name}: {cycle}")]
+    Deadlock {
+        /// The transaction.
+        txn: TxnId,
+        /// What it wanted to lock.
+        name: LockName,
+        /// The lock that it would have had then.
+        mode: LockMode,
+        /// Who waits for whom, in words.
+        cycle: String,
+    },
+    /// The transaction did not get a lock in time. The call locked nothing, and the transaction keeps the
+    /// locks that it has: roll it back, so that the others go on, and try it again.
+    #[error(
+        "{txn} did not get the {mode} lock on {name} within {timeout:?}: {behind} was before it"
+    )]
+    LockTimeout {
+        /// The transaction.
+        txn: TxnId,
+        /// What it wanted to lock.
+        name: LockName,
+        /// The lock that it would have had then.
+        mode: LockMode,
+        /// How long a transaction waits.
+        timeout: Duration,
+        /// One of those that it waited for at last.
+        behind: TxnId,
+    },
+    /// The transaction is larger than the log takes at once. Nothing was written: roll it back, and do its
+    /// work in smaller ones or open the database with a larger log.
+    #[error("a transaction needs {bytes} bytes of the log, which has room for {bytes_max} at most")]
+    TransactionTooLarge {
+        /// What it needs.
+        bytes: u64,
+        /// The most that there may be.
+        bytes_max: u64,
     },
     /// The engine has stopped after an error from which it cannot go on: open the database again. What
     /// was acknowledged before is safe; whether a call that gets this took effect is told by the next

@@ -8,7 +8,8 @@
 //! them.
 //!
 //! What is here so far is the ground: the formats of pages ([`page`]), the cache that keeps them in memory
-//! and writes them ([`cache`]), and the log ([`log`]). Nothing opens a database yet.
+//! and writes them ([`cache`]), the log ([`log`]), and what transactions share: locks ([`lock`]), room in the
+//! log ([`admission`]) and the form of rows ([`row`]). Nothing opens a database yet.
 //!
 //! # Invariant
 //!
@@ -16,12 +17,30 @@
 
 #![deny(missing_docs)]
 
+pub mod admission;
+mod bug;
 pub mod cache;
+mod db;
 mod error;
 mod ids;
+pub mod lock;
 mod lockfree;
 pub mod log;
 pub mod page;
+mod recovery;
+pub mod row;
+mod section;
+pub mod store;
+pub mod tree;
+pub mod txn;
 
+pub use bug::Bug;
+pub use db::{
+    COLUMNS_MAX, Database, INDEXES_MAX, IndexSpec, NAME_BYTES_MAX, Options, Statistics, TableSpec,
+    VerifyReport,
+};
 pub use error::{Error, Result};
-pub use ids::{Lsn, PageId, PageNumber, TablespaceId, TxnId};
+pub use ids::{Lsn, PageId, PageNumber, TableId, TablespaceId, TxnId};
+pub use recovery::RecoveryReport;
+pub use tree::Direction;
+pub use txn::{Index, Range, Row, Scan, Table, Transaction};

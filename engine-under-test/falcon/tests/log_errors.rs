@@ -473,3 +473,84 @@ fn who_waits_for_room_is_told_when_the_log_stops() {
         });
     });
 }
+
+/// Fills the log with records of so many bytes while it promises not to wait.
+fn fill(log: &Log, bytes: usize) {
+    while log.used_bytes() <= log.capacity_bytes() {
+        put(log, bytes).expect("the disk works");
+    }
+}
+
+/// However long records are, nobody waits below the capacity; beyond it only urgent records go on. They are
+/// there after an opening, and the log goes back within its bounds when recovery needs less.
+#[test]
+fn an_urgent_record_does_not_wait_where_the_log_is_full() {
+    for bytes in [1, 100, 300, 447, 448, 900, CONFIG.record_bytes_max()] {
+        let disk = MemoryDisk::default();
+        let config = LogConfig { file_bytes_max: 8192, ..CONFIG };
+        let log = Log::create(&disk, names(), config, DATABASE).expect("the disk works");
+        assert_eq!(log.capacity_bytes(), 8192 - 1024 - 512);
+        fill(&log, bytes);
+        assert_eq!(log.counters().stalls, 0, "{bytes} bytes");
+        let (before, mut ends) = (log.counters().appends, Vec::new());
+        for _ in 0..64 {
+            let end = log.append_urgent(KIND, &[&vec![b'u'; bytes]]).expect("the disk works");
+            log.flush(end).expect("the disk works");
+            ends.push(end);
+        }
+        let counters = log.counters();
+        assert!(counters.overruns > 0, "{bytes} bytes: {counters:?}");
+        assert_eq!((counters.stalls, counters.appends), (0, before + 64), "{counters:?}");
+        let longest = NAMES.map(|name| bytes_of(&disk, name).len()).into_iter().max();
+        assert!(longest > Some(8192), "{bytes} bytes: {longest:?}");
+        drop(log);
+
+        disk.cut_power();
+        let (log, tail) =
+            Log::open(&disk, names(), config, DATABASE).expect("a long file is no damage");
+        assert_eq!(tail.end, *ends.last().expect("there are records"));
+        assert_eq!(places(&log, Lsn(0)).len() as u64, before + 64, "{bytes} bytes");
+        assert!(log.used_bytes() > 8192, "{} used", log.used_bytes());
+        log.set_recovery_start(tail.end);
+        put(&log, bytes).expect("the disk works");
+        assert!(log.used_bytes() <= 3 * 1024, "{} used", log.used_bytes());
+        assert_eq!(log.retained_from(), tail.end);
+    }
+}
+
+/// What is used is what lies between the durable start of recovery and the end, in both files.
+#[test]
+fn used_bytes_are_those_of_the_files_that_recovery_reads() {
+    let disk = MemoryDisk::default();
+    let log = create(&disk);
+    assert_eq!(log.used_bytes(), 1024, "the first block and the open one");
+    let mut ends = Vec::new();
+    for count in 1..=4 {
+        ends.push(put(&log, 300).expect("the disk works"));
+        // A durable block without records is not needed once there is another one.
+        assert_eq!(log.used_bytes(), 512 + 512 * count);
+    }
+    assert!(log.counters().switches > 0, "the last of them are in the other file");
+    log.set_recovery_start(ends[1]);
+    assert_eq!(log.used_bytes(), 2560, "no durable block says so yet");
+    put(&log, 300).expect("the disk works");
+    assert_eq!(log.used_bytes(), 2560 + 512 - 2 * 512, "two blocks are not needed, one came");
+    drop(log);
+    let (log, _) = open(&disk).expect("the disk works");
+    assert_eq!(log.used_bytes(), 2048 + 512, "the last block is there twice");
+}
+
+#[test]
+fn a_log_says_why_it_has_stopped() {
+    let disk = MemoryDisk::default();
+    let log = create(&disk);
+    put(&log, 10).expect("the disk works");
+    assert!(log.is_stopped().is_none());
+    disk.fail_after(0);
+    let told = put(&log, 10).expect_err("the disk fails").to_string();
+    assert_eq!(log.is_stopped().map(|why| why.to_string()), Some(told.clone()));
+    let urgent = log.append_urgent(KIND, &[b"x"]).expect_err("it has stopped");
+    assert_eq!(urgent.to_string(), told);
+    let long = log.append_urgent(KIND, &[&[0; 2000]]).expect_err("too long");
+    assert!(matches!(long, Error::TooLong { bytes: 2000, .. }), "{long}");
+}

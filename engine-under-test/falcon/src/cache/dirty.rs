@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 
+use falconry_seam::planted;
 use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::PageId;
@@ -50,7 +51,12 @@ impl DirtyList {
     /// written, for a write may fail, or may have copied the page before its last change.
     pub(super) fn snapshot(&self) -> Vec<PageId> {
         let pages = self.lock();
-        pages.dirty.union(&pages.writing).copied().collect()
+        let mut differing: Vec<PageId> = pages.dirty.union(&pages.writing).copied().collect();
+        if planted!("dirty_list_without_tablespace") {
+            let mut numbers = BTreeSet::new();
+            differing.retain(|page| numbers.insert(page.number));
+        }
+        differing
     }
 
     /// Begins the write of a page whose frame the caller has pinned, if there is something to write.

@@ -1,4 +1,14 @@
 //! The files in which pages are: one a tablespace.
+//!
+//! # Method
+//!
+//! A table of open files, read for each call. Syncs take turns: the system may tell one of two of them
+//! alone of an error that concerns both.
+//!
+//! # Invariant
+//!
+//! After a sync that failed, of a file here or of the copies of its pages, nothing is written or synced any
+//! more: what the disk has is unknown, and another sync could say that all is well.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use falconry_seam::disk::File;
-use falconry_seam::sync::{PoisonError, RwLock};
+use falconry_seam::sync::{Mutex, PoisonError, RwLock};
 
 use crate::page::PageSize;
 use crate::{Error, PageId, Result, TablespaceId};
@@ -15,6 +25,8 @@ use crate::{Error, PageId, Result, TablespaceId};
 pub struct Files {
     page_size: PageSize,
     open: RwLock<BTreeMap<TablespaceId, Open>>,
+    one_sync_at_a_time: Mutex<()>,
+    stopped: Mutex<Option<Error>>,
 }
 
 #[derive(Clone)]
@@ -26,13 +38,23 @@ struct Open {
 impl Files {
     /// No file yet; pages of that size.
     pub fn new(page_size: PageSize) -> Files {
-        Files { page_size, open: RwLock::new(BTreeMap::new()) }
+        Files {
+            page_size,
+            open: RwLock::new(BTreeMap::new()),
+            one_sync_at_a_time: Mutex::new(()),
+            stopped: Mutex::new(None),
+        }
     }
 
     /// Adds the file of a tablespace, or puts another one in its place.
     pub fn add(&self, tablespace: TablespaceId, path: &Path, file: Arc<dyn File>) {
         let open = Open { path: path.into(), file };
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(tablespace, open);
+    }
+
+    /// Whether the tablespace has a file here.
+    pub fn has(&self, tablespace: TablespaceId) -> bool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).contains_key(&tablespace)
     }
 
     /// The size of all pages.
@@ -62,8 +84,10 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTablespace`], [`Error::Io`]; some of the bytes may have been written then.
+    /// [`Error::NoTablespace`]; [`Error::Io`], and some of the bytes may have been written then;
+    /// [`Error::Stopped`] after a sync that failed.
     pub fn write(&self, first: PageId, bytes: &[u8]) -> Result<()> {
+        self.go_on()?;
         let Open { path, file } = self.of(first.tablespace)?;
         let written = file.write_all_at(bytes, self.offset(first));
         written.map_err(|error| Error::io("write", path, error))
@@ -73,13 +97,31 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] of the first file that refuses; the others were not all tried.
+    /// [`Error::Stopped`] with the answer of the first file that refuses, now and for good: which of the
+    /// writes since the last sync the disk has is unknown.
     pub fn sync(&self) -> Result<()> {
+        let _alone = self.one_sync_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        self.go_on()?;
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         for Open { path, file } in open.values() {
-            file.sync_data().map_err(|error| Error::io("sync", path, error))?;
+            file.sync_data().map_err(|error| self.stop(&Error::io("sync", path, error)))?;
         }
         Ok(())
+    }
+
+    /// Why nothing is written any more, if that is so.
+    pub fn stopped(&self) -> Option<Error> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends all writes for this reason, unless there was one before. Returns the one that stands.
+    pub(super) fn stop(&self, why: &Error) -> Error {
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.get_or_insert_with(|| Error::Stopped(why.to_string().into())).clone()
+    }
+
+    fn go_on(&self) -> Result<()> {
+        self.stopped().map_or(Ok(()), Err)
     }
 
     /// The file of a tablespace; empty when it is not open.

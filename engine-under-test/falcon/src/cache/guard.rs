@@ -1,5 +1,6 @@
 //! Guards: a page that somebody looks at or changes stays where it is, and as it is.
 
+use falconry_seam::planted;
 use falconry_seam::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 use super::Cache;
@@ -20,6 +21,7 @@ pub struct PageRead<'a> {
     // The latch goes before the pin.
     content: RwLockReadGuard<'a, Content>,
     _pin: Pin<'a>,
+    page: PageId,
 }
 
 /// A page with its latch held exclusively.
@@ -45,7 +47,12 @@ impl<'a> PageRead<'a> {
         let frame = &cache.frames[frame as usize];
         let pin = Pin(frame);
         let content = frame.read();
-        Ok(holds(&content, page)?.then_some(PageRead { content, _pin: pin }))
+        Ok(holds(&content, page)?.then_some(PageRead { content, _pin: pin, page }))
+    }
+
+    /// Which page it is.
+    pub fn page(&self) -> PageId {
+        self.page
     }
 
     /// The page.
@@ -68,6 +75,11 @@ impl<'a> PageWrite<'a> {
         Ok(holds(&content, page)?.then_some(PageWrite { content, pin, cache, page }))
     }
 
+    /// Which page it is.
+    pub fn page(&self) -> PageId {
+        self.page
+    }
+
     /// The page.
     pub fn bytes(&self) -> &[u8] {
         &self.content.bytes
@@ -82,7 +94,9 @@ impl<'a> PageWrite<'a> {
     /// before the log is durable up to there.
     pub fn change(&mut self, lsn: Lsn) -> &mut [u8] {
         self.content.lsn = self.content.lsn.max(lsn);
-        if self.pin.0.state.mark_dirty() {
+        let counts_as_marked =
+            planted!("mark_lost_while_written") && self.pin.0.state.is_unwritten();
+        if !counts_as_marked && self.pin.0.state.mark_dirty() {
             self.cache.dirty.add(self.page);
         }
         &mut self.content.bytes

@@ -12,10 +12,12 @@
 //!
 //! - A page has one frame.
 //! - No page is written before the log is durable up to its last change.
+//! - With a [`DoubleWrite`], of every page that may be torn on the disk there is a whole copy.
 //! - When a checkpoint returns, all that was changed before it began is durable.
 
 mod checkpoint;
 mod dirty;
+mod double_write;
 mod files;
 mod frame;
 mod guard;
@@ -30,6 +32,7 @@ use falconry_seam::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use falconry_seam::thread;
 
 pub use checkpoint::CheckpointReport;
+pub use double_write::{DoubleWrite, DoubleWriteConfig, DoubleWriteCounters, Repaired};
 pub use files::Files;
 pub use guard::{PageRead, PageWrite};
 pub use io_threads::IoThreads;
@@ -47,12 +50,16 @@ pub trait WriteAhead: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When it will never be. No page that needs it is written then.
+    /// When it will never be. No page that needs it is written then. So it is with the last place of all,
+    /// `Lsn(u64::MAX)`: who has changed a page and could not log that stamps it so.
     fn make_durable(&self, upto: Lsn) -> Result<()>;
 }
 
 impl WriteAhead for Log {
     fn make_durable(&self, upto: Lsn) -> Result<()> {
+        if upto == Lsn(u64::MAX) {
+            return Err(Error::Stopped("a page was changed without its log record".into()));
+        }
         self.flush(upto)
     }
 }
@@ -127,6 +134,7 @@ pub struct Cache {
     hand: AtomicUsize,
     dirty: DirtyList,
     files: Files,
+    double_write: Option<DoubleWrite>,
     log: Arc<dyn WriteAhead>,
     run_pages_max: usize,
     checkpoints: checkpoint::Queue,
@@ -134,7 +142,9 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// A cache without any page.
+    /// A cache without any page. It writes pages in place and nowhere else: that is for devices that do
+    /// not tear a page ([`Disk::atomic_unit`](falconry_seam::disk::Disk::atomic_unit)); on all others it
+    /// needs [`Cache::with_double_write`].
     ///
     /// # Errors
     ///
@@ -152,6 +162,7 @@ impl Cache {
             hand: AtomicUsize::new(0),
             dirty: DirtyList::default(),
             files,
+            double_write: None,
             log,
             run_pages_max: config.run_pages_max,
             checkpoints: checkpoint::Queue::default(),
@@ -159,13 +170,30 @@ impl Cache {
         })
     }
 
+    /// The same cache, but every page is copied there, durably, before it is written in place. What a crash
+    /// left there was [repaired](DoubleWrite::repair) before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when a run of pages does not fit there, or pages are of another size.
+    pub fn with_double_write(mut self, double_write: DoubleWrite) -> Result<Cache> {
+        double_write.check_fits(self.files.page_size(), self.run_pages_max)?;
+        self.double_write = Some(double_write);
+        Ok(self)
+    }
+
+    /// Where pages are copied before they are written in place, if they are.
+    pub fn double_write(&self) -> Option<&DoubleWrite> {
+        self.double_write.as_ref()
+    }
+
     /// A page to look at, with others.
     ///
     /// # Errors
     ///
     /// [`Error::Damaged`] when what the file holds is not this page, [`Error::Io`] when it cannot be
-    /// read or a changed page that must make room cannot be written, [`Error::CacheFull`] when every
-    /// frame stays in use. The cache is as it was.
+    /// read or a changed page that must make room cannot be written, [`Error::Stopped`] when it will never
+    /// be, [`Error::CacheFull`] when every frame stays in use. The cache is as it was.
     pub fn read(&self, page: PageId) -> Result<PageRead<'_>> {
         loop {
             if let Some(guard) = PageRead::latch(self, self.fetch(page)?, page)? {

@@ -1,5 +1,6 @@
-//! Writing pages to their files, after the log.
+//! Writing pages to their files, after the log and after their copies.
 
+use falconry_seam::planted;
 use falconry_seam::sync::RwLockReadGuard;
 
 use super::dirty::Begun;
@@ -101,8 +102,11 @@ impl Cache {
 
     fn put(&self, run: &Run<'_>) -> Result<()> {
         let first = run.pages[0].0;
-        let result =
-            self.log.make_durable(run.lsn).and_then(|()| self.files.write(first, &run.bytes));
+        let needed = if planted!("page_before_log") { Lsn::default() } else { run.lsn };
+        let result = self.log.make_durable(needed).and_then(|()| match &self.double_write {
+            Some(double_write) => double_write.write(&self.files, first, &run.bytes),
+            None => self.files.write(first, &run.bytes),
+        });
         for (page, frame) in &run.pages {
             self.dirty.end(*page, &frame.state, result.is_ok());
             frame.state.unpin();

@@ -52,6 +52,7 @@ pub use config::LogConfig;
 pub use dump::dump;
 pub use open::LogTail;
 pub use read::Records;
+pub(crate) use record::HEADER_BYTES as RECORD_HEADER_BYTES;
 pub use record::{Record, RecordKind};
 pub use serial::Log;
 pub use state::LogCounters;

@@ -17,7 +17,7 @@ use falconry_seam::sync::Arc;
 use crate::Lsn;
 
 /// Bytes of a record before its own.
-pub(super) const HEADER_BYTES: usize = 5;
+pub(crate) const HEADER_BYTES: usize = 5;
 
 /// What a record is. The log hands it back and does not look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

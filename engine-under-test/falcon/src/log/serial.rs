@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use falconry_seam::planted;
 use falconry_seam::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::LogConfig;
@@ -24,6 +25,15 @@ use super::record::RecordKind;
 use super::state::{Block, LogCounters, Room, Sealed, State};
 use crate::lockfree::hand_over::{HandOver, Turn, Writer};
 use crate::{Error, Lsn, Result};
+
+/// What an append does where the files are full and recovery needs all that is in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It waits until recovery needs less.
+    Stalls,
+    /// It goes beyond the bound.
+    Overruns,
+}
 
 /// The serial log. Threads share it.
 pub struct Log {
@@ -65,6 +75,23 @@ impl Log {
     /// [`Error::TooLong`] for a record beyond [`LogConfig::record_bytes_max`], and [`Error::Stopped`].
     /// Nothing was appended.
     pub fn append(&self, kind: RecordKind, parts: &[&[u8]]) -> Result<Lsn> {
+        self.append_as(Patience::Stalls, kind, parts)
+    }
+
+    /// As [`Log::append`], but never waits for the start of recovery to move on: where the files are full
+    /// they grow beyond [`LogConfig::file_bytes_max`]. It is for whoever holds what the start of recovery
+    /// would have to wait for, latches of pages say, and has made sure before that the log does not grow
+    /// without bound, by [`Log::used_bytes`] and [`Log::capacity_bytes`]. It still waits while the open
+    /// block is full.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`].
+    pub fn append_urgent(&self, kind: RecordKind, parts: &[&[u8]]) -> Result<Lsn> {
+        self.append_as(Patience::Overruns, kind, parts)
+    }
+
+    fn append_as(&self, patience: Patience, kind: RecordKind, parts: &[&[u8]]) -> Result<Lsn> {
         let bytes = parts.iter().map(|part| part.len()).sum();
         let bytes_max = self.config.record_bytes_max();
         if bytes > bytes_max {
@@ -82,6 +109,10 @@ impl Log {
                     drop(state);
                     self.wait(number)?;
                     state = self.lock();
+                }
+                Room::Stalled if patience == Patience::Overruns => {
+                    state.counters.overruns += 1;
+                    return Ok(state.append(kind, parts, bytes));
                 }
                 Room::Stalled => {
                     state.counters.stalls += u64::from(!has_stalled);
@@ -107,7 +138,7 @@ impl Log {
             let end = state.end();
             assert!(upto <= end, "a flush up to {upto}, and the log ends at {end}");
             state.counters.flushes_waited += 1;
-            match upto <= state.open_first {
+            match upto <= state.open_first || planted!("commit_waits_for_earlier_block") {
                 true => BlockNumber(state.open_number.0 - 1),
                 false => state.open_number,
             }
@@ -143,6 +174,32 @@ impl Log {
     /// Where the oldest record is that can be read: where recovery would start.
     pub fn retained_from(&self) -> Lsn {
         self.lock().from()
+    }
+
+    /// Bytes of the files that recovery would have to read if it came now: from the block with the durable
+    /// start of recovery to the end of the open block, padding and superseded blocks between them included.
+    /// They become fewer when a block is durable that names a later start, not before: see
+    /// [`Log::set_recovery_start`].
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used_bytes()
+    }
+
+    /// How far [`Log::used_bytes`] can grow with no [`Log::append`] ever waiting for the start of recovery.
+    /// It is the bound of one file without its header and the largest block: what is in the other file is
+    /// room on top that is not promised.
+    pub fn capacity_bytes(&self) -> u64 {
+        let LogConfig { file_bytes_max, window_bytes, block_bytes, .. } = self.config;
+        file_bytes_max - u64::from(window_bytes) - u64::from(block_bytes)
+    }
+
+    /// Why the log has stopped, if it has: nothing that is not durable will be any more.
+    pub fn is_stopped(&self) -> Option<Error> {
+        self.hand_over.stopped()
+    }
+
+    /// The most bytes that one record may have.
+    pub fn record_bytes_max(&self) -> usize {
+        self.config.record_bytes_max()
     }
 
     /// What was counted since the log was opened.

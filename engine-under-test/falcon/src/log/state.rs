@@ -59,6 +59,8 @@ pub struct LogCounters {
     pub switches: u64,
     /// Appends that had to wait until the start of recovery moved on.
     pub stalls: u64,
+    /// Urgent appends that did not wait for that, and went beyond the bound of the files.
+    pub overruns: u64,
 }
 
 /// Whether a record has room.
@@ -151,6 +153,20 @@ impl State {
             };
         }
         Room::Stalled
+    }
+
+    /// Bytes of the files from the first retained block to the end of the open one.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let open = self.config.padded(self.open_image.len());
+        let first = self.blocks.front().expect("a log has a block").place;
+        if first.file == self.next.file {
+            return self.next.offset - first.offset + open;
+        }
+        // The earlier blocks are in the other file, up to the last of them there.
+        let count = self.blocks.partition_point(|block| block.place.file == first.file);
+        let last = self.blocks[count - 1];
+        let there = last.place.offset + last.bytes - first.offset;
+        there + self.next.offset - u64::from(self.config.block_bytes) + open
     }
 
     /// Whether nothing in the other file is needed, for good.

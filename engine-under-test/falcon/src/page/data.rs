@@ -203,7 +203,8 @@ impl<'a> DataPage<'a> {
         self.free_bytes().checked_sub(index_bytes)
     }
 
-    fn first_free_line(&self) -> Line {
+    /// The line that [`DataPageMut::insert`] would take.
+    pub fn first_free_line(&self) -> Line {
         let free = (0..self.line_count()).map(Line).find(|line| self.is_free(*line));
         free.unwrap_or(Line(self.line_count()))
     }

@@ -184,6 +184,13 @@ pub fn set_lsn(bytes: &mut [u8], lsn: Lsn) {
     put_u64(bytes, LSN, lsn.0);
 }
 
+/// Takes out what a write of the page puts in, its checksum and its place in the log: what is left is the
+/// page's content.
+pub fn clear_seal(bytes: &mut [u8]) {
+    put_u32(bytes, CHECKSUM, 0);
+    put_u64(bytes, LSN, 0);
+}
+
 /// Puts the checksum into a page that is about to be written as `page`.
 pub fn seal(bytes: &mut [u8], page: PageId) {
     let held = id_of(bytes);

@@ -38,7 +38,7 @@ pub use data::{DataPage, DataPageMut, Line, Record};
 pub use dump::dump;
 pub use error::{NoRoom, PageError};
 pub use file_header::{Creation, DatabaseId, FileHeader, FileHeaderMut, FileIdentity};
-pub use header::{HEADER_BYTES, Header, PageKind, check, seal, set_lsn};
+pub use header::{HEADER_BYTES, Header, PageKind, check, clear_seal, seal, set_lsn};
 pub use inventory::{InventoryMap, InventoryPage, InventoryPageMut, RESERVED_PAGES};
 pub use locator::{Locator, LocatorPage, LocatorPageMut};
 pub use overflow::OverflowPage;

@@ -9,7 +9,7 @@
 //! A node that passed [`IndexPage::view`] is walked from any block without meeting a damaged entry.
 
 use super::cursor::Cursor;
-use super::entry::{self, IndexKey};
+use super::entry::{self, IndexKey, IndexKeyBuf};
 use crate::ids::PageNumber;
 use crate::page::bytes::{u16_at, u32_at, u64_at};
 use crate::page::error::PageError;
@@ -233,6 +233,36 @@ impl<'a> IndexPage<'a> {
             child = entry.child;
         }
         child.expect("a branch has at least one entry")
+    }
+
+    /// Where to go for the last of what is below `bound`, or of everything, unless it is here or below.
+    pub fn right_below(&self, bound: Option<IndexKey<'_>>) -> Option<PageNumber> {
+        self.right()
+            .filter(|_| bound.is_none_or(|bound| self.high().is_some_and(|high| high < bound)))
+    }
+
+    /// In a branch, the entry of the child that keeps the last of what is below `bound`, or of everything:
+    /// what the child keeps begins with the entry's key.
+    pub fn child_below(&self, bound: Option<IndexKey<'_>>) -> (IndexKeyBuf, PageNumber) {
+        assert!(self.level() > 0, "a leaf has no children, and was asked for one");
+        let block = match bound {
+            None => self.block_count() - 1,
+            Some(bound) => {
+                let block = self.block_for(bound);
+                if self.block_key(block) < bound { block } else { block.saturating_sub(1) }
+            }
+        };
+        let mut cursor = Cursor::at_block(*self, block);
+        let mut found = None;
+        while let Some(entry) = cursor.advance() {
+            // As in `child_for`, the first child keeps what is before it too.
+            if found.is_some() && bound.is_some_and(|bound| entry.key >= bound) {
+                break;
+            }
+            let child = entry.child.expect("every entry of a branch has a child");
+            found = Some((entry.key.to_buf(), child));
+        }
+        found.expect("a branch has at least one entry")
     }
 
     /// The entries, from the first.

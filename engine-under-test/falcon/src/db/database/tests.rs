@@ -1,0 +1,96 @@
+//! What only whoever has the engine in hand can bring about.
+
+use falconry_seam::sync::MutexGuard;
+use falconry_sim::choice::Choices;
+use falconry_sim::{Machine, MachineConfig};
+
+use super::*;
+use crate::db::TableInfo;
+use crate::page::index::IndexId;
+use crate::page::key::KeyValue;
+
+fn hold(table: &TableInfo) -> MutexGuard<'_, ()> {
+    table.pages.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Commits a row that is longer than a page, and says by whom.
+fn put(database: &Database, table: &str) -> crate::TxnId {
+    let table = database.table(table).expect("it was made");
+    let mut txn = database.begin();
+    txn.insert(&table, &[KeyValue::Bytes(vec![7; 9_000].into())]).expect("no fault");
+    let id = txn.id();
+    txn.commit().expect("no fault");
+    id
+}
+
+/// What broke: recovery began at the first record of a transaction that no gopher had applied, and made the
+/// pages of another one anew, which had been applied behind that place and whose row lay before it. The log
+/// did not have the row any more. It would have cost a user the database after a crash: it did not open. A
+/// checkpoint now says in the log where it began, and what it made durable is not made again.
+#[test]
+fn what_is_durable_is_not_made_again_from_rows_that_the_log_has_no_more() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let options = Options { gopher_threads: 1, ..Options::default() };
+        let database = Database::create(&disk, &options).expect("no fault");
+        for name in ["first", "second"] {
+            database.create_table(&TableSpec::new(name, 1)).expect("no fault");
+        }
+        let [_, first, second] = &database.engine.open_tables()[..] else { panic!("two tables") };
+        let (before_first, before_second) = (hold(first), hold(second));
+        let applied = put(&database, "first");
+        put(&database, "second");
+        drop(before_first);
+        database.engine.pending.wait_for(applied);
+        database.checkpoint().expect("no fault");
+        database.engine.stop(&Error::Stopped("a crash".into()));
+        drop(before_second);
+        drop(database);
+
+        let database = Database::open(&disk, &options).expect("what is there is whole");
+        let report = database.recovery_report();
+        assert_eq!((report.reapplied, report.rows), (1, 1), "{report:?}");
+        assert!(report.skipped_durable > 0, "{report:?}");
+        let found = database.verify().expect("no fault");
+        assert_eq!((found.rows, found.problems), (2, Vec::new()));
+        database.close().expect("no fault");
+    });
+}
+
+#[test]
+fn an_index_of_no_table_is_a_problem() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let database = Database::create(&disk, &Options::default()).expect("no fault");
+        database
+            .create_table(&TableSpec::new("rows", 1).index("key", &[0], true))
+            .expect("no fault");
+        assert_eq!(database.verify().expect("no fault").problems, Vec::<String>::new());
+        let store = &database.engine.store;
+        crate::tree::create(store, TablespaceId(1), IndexId(5)).expect("no fault");
+        let problems = database.verify().expect("no fault").problems;
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems[0], "index 5 of tablespace 1 is of no table");
+        assert!(problems[1].ends_with("is in use, and nothing leads to it"), "{problems:?}");
+        database.close().expect("no fault");
+    });
+}
+
+#[test]
+fn a_checkpoint_of_another_form_is_named() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let database = Database::create(&disk, &Options::default()).expect("no fault");
+        let log = database.engine.store.log();
+        let end = log.append(crate::store::record::CHECKPOINT, &[&[1; 8]]).expect("no fault");
+        log.flush(end).expect("no fault");
+        drop(database);
+        let refused = Database::open(&disk, &Options::default()).expect_err("it is damaged");
+        let told = refused.to_string();
+        assert!(told.starts_with("log is damaged at a record: at "), "{told}");
+        assert!(told.ends_with(": a checkpoint has 16 bytes, and this one 8"), "{told}");
+    });
+}

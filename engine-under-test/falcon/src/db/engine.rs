@@ -1,0 +1,96 @@
+//! What all threads of an open database share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use falconry_seam::planted;
+use falconry_seam::sync::atomic::{AtomicU64, Ordering};
+use falconry_seam::sync::{PoisonError, RwLock};
+
+use super::pending::Pending;
+use super::schema::TableInfo;
+use super::statistics::Counters;
+use crate::admission::Admission;
+use crate::lock::LockManager;
+use crate::store::{Store, record};
+use crate::{Error, Lsn, Result, TableId, TxnId};
+
+/// The parts of an open database.
+pub(crate) struct Engine {
+    pub(crate) store: Arc<Store>,
+    pub(crate) locks: LockManager,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) pending: Pending,
+    pub(crate) tables: RwLock<BTreeMap<TableId, Arc<TableInfo>>>,
+    pub(crate) next_txn: AtomicU64,
+    /// The longest row, encoded.
+    pub(crate) row_bytes_max: usize,
+    pub(crate) counters: Counters,
+}
+
+impl Engine {
+    /// The number of a new transaction.
+    pub(crate) fn new_txn(&self) -> TxnId {
+        TxnId(self.next_txn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A table by its number.
+    pub(crate) fn table(&self, id: TableId) -> Option<Arc<TableInfo>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// All open tables, by their numbers.
+    pub(crate) fn open_tables(&self) -> Vec<Arc<TableInfo>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The first error that stopped the engine, if one has.
+    pub(crate) fn check_running(&self) -> Result<()> {
+        self.store.log().is_stopped().map_or(Ok(()), Err)
+    }
+
+    /// Makes all pages durable that were changed so far, and says from where on the log is needed.
+    ///
+    /// # Errors
+    ///
+    /// Those of cache and log; the engine has to stop then.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let log = self.store.log();
+        let mut begun_at = Lsn(0);
+        let bound = self.pending.bound(|| {
+            begun_at = log.end();
+            begun_at
+        });
+        self.store.cache().checkpoint()?;
+        let bound = match planted!("checkpoint_bound_taken_late") {
+            true => self.pending.bound(|| log.end()),
+            false => bound,
+        };
+        // The record stands behind the bound, so that a log which begins there still has it.
+        let next = self.next_txn.load(Ordering::Relaxed);
+        let parts = [next.to_le_bytes(), begun_at.0.to_le_bytes()];
+        let end = log.append_urgent(record::CHECKPOINT, &parts.each_ref().map(|part| &part[..]))?;
+        log.set_recovery_start(bound);
+        log.flush(end)?;
+        self.counters.checkpoints.add(1);
+        self.admission.poke();
+        Ok(())
+    }
+
+    /// Stops the engine: whoever waits, and whoever comes later, is told why.
+    pub(crate) fn stop(&self, why: &Error) {
+        let why = match why {
+            Error::Stopped(why) => why.clone(),
+            other => other.to_string().into(),
+        };
+        self.store.log().stop(&why);
+        // The first reason stands, and is what everybody is told.
+        let why = match self.store.log().is_stopped() {
+            Some(Error::Stopped(first)) => first,
+            _ => why,
+        };
+        self.locks.stop(&why);
+        self.admission.stop(&why);
+        self.pending.stop();
+    }
+}

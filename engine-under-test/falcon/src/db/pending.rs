@@ -1,0 +1,133 @@
+//! Transactions that are committed and not on pages yet.
+//!
+//! # Method
+//!
+//! A transaction is entered before its first record goes to the log, and is ripe when its commit is
+//! durable. Gophers take ripe ones in the order in which they ripened, and say when each is applied. The
+//! oldest record of all that are entered bounds where recovery may start.
+//!
+//! # Invariant
+//!
+//! From before its first record until it is applied, a transaction is entered.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use falconry_seam::planted;
+use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::rows::Committed;
+use crate::{Lsn, TxnId};
+
+/// The queue between commits and gophers.
+#[derive(Default)]
+pub(crate) struct Pending {
+    state: Mutex<State>,
+    /// Something ripened, or the gophers are to end.
+    ripened: Condvar,
+    /// Something was applied, or the gophers have given up.
+    applied: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Where the records of each begin at the earliest.
+    entered: BTreeMap<TxnId, Lsn>,
+    ripe: VecDeque<Committed>,
+    ends: bool,
+    stopped: bool,
+}
+
+impl Pending {
+    /// Enters a transaction whose records will not begin before `end`, the log's end as it is called.
+    pub(crate) fn enter(&self, txn: TxnId, end: impl FnOnce() -> Lsn) {
+        let mut state = self.lock();
+        let first = end();
+        state.entered.insert(txn, first);
+    }
+
+    /// The transaction is durable: a gopher may apply it.
+    pub(crate) fn ripen(&self, committed: Committed) {
+        self.lock().ripe.push_back(committed);
+        self.ripened.notify_one();
+    }
+
+    /// The next transaction to apply; none when the gophers are to end and nothing is left, or when the
+    /// engine has stopped.
+    pub(crate) fn next(&self) -> Option<Committed> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some(committed) = state.ripe.pop_front() {
+                return Some(committed);
+            }
+            if state.ends {
+                return None;
+            }
+            state = self.ripened.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The transaction is on pages, and the log says so.
+    pub(crate) fn is_applied(&self, txn: TxnId) {
+        if planted!("waiter_woken_before_change") {
+            self.applied.notify_all();
+            self.lock().entered.remove(&txn);
+            return;
+        }
+        let first = self.lock().entered.remove(&txn);
+        assert!(first.is_some(), "{txn} was applied twice");
+        self.applied.notify_all();
+    }
+
+    /// Waits until the transaction is applied, or the engine has stopped.
+    pub(crate) fn wait_for(&self, txn: TxnId) {
+        let mut state = self.lock();
+        while state.entered.contains_key(&txn) && !state.stopped {
+            state = self.applied.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until nothing is entered, or the engine has stopped.
+    pub(crate) fn wait_for_all(&self) {
+        let mut state = self.lock();
+        while !state.entered.is_empty() && !state.stopped {
+            state = self.applied.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Where recovery would have to start, pages aside: at the first record of the oldest transaction that
+    /// is entered, or else at the log's end.
+    pub(crate) fn bound(&self, end: impl FnOnce() -> Lsn) -> Lsn {
+        // A transaction that is entered later begins behind this end. Changes of pages behind the bound may
+        // be of one that was applied earlier and began before it: redo skips those, for the checkpoint has
+        // made them durable.
+        let state = self.lock();
+        let end = end();
+        if planted!("unapplied_forgotten") {
+            return end;
+        }
+        state.entered.values().min().map_or(end, |first| (*first).min(end))
+    }
+
+    /// Lets the gophers end when nothing is left to apply.
+    pub(crate) fn end(&self) {
+        self.lock().ends = true;
+        if planted!("shutdown_wakes_one_gopher") {
+            return self.ripened.notify_one();
+        }
+        self.ripened.notify_all();
+    }
+
+    /// Ends the gophers at once.
+    pub(crate) fn stop(&self) {
+        self.lock().stopped = true;
+        self.ripened.notify_all();
+        self.applied.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

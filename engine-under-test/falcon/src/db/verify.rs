@@ -1,0 +1,278 @@
+//! The structure check: everything that pages say of each other is compared.
+//!
+//! # Method
+//!
+//! Every page has one owner: the file, a section's tree, a locator page (its data pages), a record (its
+//! overflow pages), an index. The walk from the roots gives each page that it meets to its owner; then the
+//! inventories must call these pages used and no other. Every line of a data page belongs to one record, each
+//! record's row has the columns of its table, and each index has an entry for each row's key, and no other.
+//!
+//! # Invariant
+//!
+//! Nothing is changed. What is found is told in full; only what cannot be read ends the check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::files;
+use super::schema::{IndexInfo, RecordPlace, TableInfo};
+use crate::page::index::IndexKeyBuf;
+use crate::page::{
+    DataPage, InventoryMap, InventoryPage, Line, Locator, LocatorPage, PageKind, RESERVED_PAGES,
+    RecordNumber, SectionGeometry, SectionPage,
+};
+use crate::section::{self, SectionWalk};
+use crate::store::format::INDEX_ROOTS;
+use crate::tree::Direction;
+use crate::{PageId, PageNumber, Result, TableId, TablespaceId, row};
+
+/// What a structure check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Pages in use, of all tablespaces.
+    pub pages: u64,
+    /// Tables, the catalogue not counted.
+    pub tables: u64,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// Entries of all indexes.
+    pub entries: u64,
+    /// What does not fit, each naming the place. Empty for a good database.
+    pub problems: Vec<String>,
+}
+
+/// Compares everything. No transaction may be active or waiting to be applied.
+pub(super) fn verify(engine: &Engine) -> Result<VerifyReport> {
+    let mut check = Check { engine, owners: BTreeMap::new(), report: VerifyReport::default() };
+    let tables = engine.open_tables();
+    for table in &tables {
+        check.table(table)?;
+    }
+    check.report.tables = tables.len() as u64 - 1;
+    for number in 0..files::TABLESPACES.len() {
+        check.inventories(TablespaceId(number as u32), &tables)?;
+    }
+    Ok(check.report)
+}
+
+struct Check<'a> {
+    engine: &'a Engine,
+    /// What each page is for.
+    owners: BTreeMap<PageId, String>,
+    report: VerifyReport,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, what: String) {
+        self.report.problems.push(what);
+    }
+
+    /// Gives a page to its owner.
+    fn own(&mut self, page: PageId, owner: &str) {
+        self.report.pages += 1;
+        if let Some(other) = self.owners.insert(page, owner.to_string()) {
+            self.problem(format!("{page} is of {owner}, and of {other}"));
+        }
+    }
+
+    fn table(&mut self, table: &TableInfo) -> Result<()> {
+        let name = format!("table {}", table.spec.name);
+        let store = &self.engine.store;
+        let mut keys: Vec<BTreeSet<IndexKeyBuf>> = vec![BTreeSet::new(); table.indexes.len()];
+        let mut walk = SectionWalk::new(store, table.tablespace, table.section, 0)?;
+        while let Some((ordinal, locator)) = walk.next_locator(store)? {
+            self.locator(table, ordinal, locator, &name, &mut keys)?;
+        }
+        for page in walk.pages {
+            self.own(PageId { tablespace: table.tablespace, number: page }, &name);
+        }
+        for (index, keys) in table.indexes.iter().zip(keys) {
+            self.index(table, index, &keys)?;
+        }
+        Ok(())
+    }
+
+    /// The records of one locator page, and the data pages that belong to it.
+    fn locator(
+        &mut self,
+        table: &TableInfo,
+        ordinal: u64,
+        id: PageId,
+        name: &str,
+        keys: &mut [BTreeSet<IndexKeyBuf>],
+    ) -> Result<()> {
+        let store = &self.engine.store;
+        let slots = SectionGeometry::new(store.page_size()).slots_per_locator();
+        let locators: Vec<Locator> = {
+            let page = store.read(id, PageKind::Locator)?;
+            let page = LocatorPage::of_checked(page.bytes());
+            (0..slots).map(|slot| page.locator(slot)).collect()
+        };
+        let mut lines: BTreeMap<PageNumber, BTreeSet<Line>> = BTreeMap::new();
+        for (slot, locator) in locators.into_iter().enumerate() {
+            let record = RecordNumber(ordinal * u64::from(slots) + slot as u64);
+            match locator {
+                Locator::Free => {}
+                Locator::Stub => self.problem(format!("record {} of {name} is a stub", record.0)),
+                Locator::Real { page, line } => {
+                    if !lines.entry(page).or_default().insert(line) {
+                        let place = format!("line {} of {page}", line.0);
+                        self.problem(format!("{place} has two records of {name}"));
+                    }
+                    self.row(table, record, name, keys)?;
+                }
+            }
+        }
+        for (page, used) in lines {
+            self.data_page(PageId { number: page, ..id }, table, &used, name)?;
+        }
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        table: &TableInfo,
+        record: RecordNumber,
+        name: &str,
+        keys: &mut [BTreeSet<IndexKeyBuf>],
+    ) -> Result<()> {
+        let (tablespace, section) = (table.tablespace, table.section);
+        let place = RecordPlace { tablespace, section, record };
+        let Some(encoded) = section::read(&self.engine.store, place)? else {
+            self.problem(format!("record {} of {name} is gone", record.0));
+            return Ok(());
+        };
+        self.report.rows += u64::from(table.id != TableId::CATALOGUE);
+        let row = match row::decode(&encoded) {
+            Ok(row) => row,
+            Err(error) => {
+                self.problem(format!("record {} of {name}: {error}", record.0));
+                return Ok(());
+            }
+        };
+        if table.id == TableId::CATALOGUE {
+            return Ok(());
+        }
+        if row.len() != usize::from(table.spec.columns) {
+            self.problem(format!("record {} of {name} has {} columns", record.0, row.len()));
+            return Ok(());
+        }
+        for (index, keys) in table.indexes.iter().zip(keys) {
+            keys.insert(IndexKeyBuf { key: index.key_of(&row).0, record });
+        }
+        Ok(())
+    }
+
+    /// Each line of a data page is some record's, and its overflow pages are of nobody else.
+    fn data_page(
+        &mut self,
+        id: PageId,
+        table: &TableInfo,
+        used: &BTreeSet<Line>,
+        name: &str,
+    ) -> Result<()> {
+        self.own(id, name);
+        let store = &self.engine.store;
+        let stored: Vec<(Line, Option<PageNumber>)> = {
+            let page = store.read(id, PageKind::Data)?;
+            let page = DataPage::of_checked(page.bytes());
+            page.records().map(|(line, record)| (line, record.tail)).collect()
+        };
+        for (line, tail) in stored {
+            if !used.contains(&line) {
+                self.problem(format!("line {} of {id} has a record that nothing leads to", line.0));
+            }
+            for page in section::chain(store, table.tablespace, table.section, tail)? {
+                self.own(PageId { number: page, ..id }, name);
+            }
+        }
+        Ok(())
+    }
+
+    fn index(
+        &mut self,
+        table: &TableInfo,
+        index: &IndexInfo,
+        keys: &BTreeSet<IndexKeyBuf>,
+    ) -> Result<()> {
+        let name = format!("index {} of table {}", index.spec.name, table.spec.name);
+        let tree = index.tree.verify()?;
+        self.report.entries += tree.entry_count;
+        for page in tree.pages {
+            self.own(PageId { tablespace: table.tablespace, number: page }, &name);
+        }
+        for problem in tree.problems {
+            self.problem(format!("{name}: {problem}"));
+        }
+        let mut found = BTreeSet::new();
+        let mut scan = index.tree.scan(Bound::Unbounded, Bound::Unbounded, Direction::Forward);
+        while let Some(entry) = scan.next()? {
+            if !keys.contains(&entry) {
+                self.problem(format!("{name} has a key that record {} has not", entry.record.0));
+            }
+            found.insert(entry);
+        }
+        for missing in keys.difference(&found) {
+            self.problem(format!("{name} has no entry for record {}", missing.record.0));
+        }
+        Ok(())
+    }
+
+    /// What is in use is what was met, and no other page.
+    fn inventories(&mut self, tablespace: TablespaceId, tables: &[Arc<TableInfo>]) -> Result<()> {
+        let store = &self.engine.store;
+        let map = InventoryMap::new(store.page_size());
+        self.sections(tablespace, tables)?;
+        self.index_roots(tablespace, tables)?;
+        for ordinal in 0..store.inventories(tablespace)? {
+            let id = PageId { tablespace, number: map.page_of(ordinal) };
+            let page = store.read(id, PageKind::Inventory)?;
+            let inventory = InventoryPage::of_checked(page.bytes());
+            let (first, last) = inventory.range();
+            for number in (first.0..=last.0).map(PageNumber) {
+                let id = PageId { tablespace, number };
+                let is_used = !inventory.is_free(number);
+                let owner = self.owners.get(&id);
+                let is_reserved = map.is_reserved(number) || number.0 < RESERVED_PAGES;
+                let what = match (is_used, owner, is_reserved) {
+                    (true, Some(_), false) | (false, None, false) | (true, None, true) => continue,
+                    (true, None, false) => format!("{id} is in use, and nothing leads to it"),
+                    (false, Some(owner), _) => format!("{id} is free, and is of {owner}"),
+                    (_, owner, true) => format!("{id} is reserved, and is of {owner:?}"),
+                };
+                self.report.problems.push(what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every section that a tablespace has is of a table.
+    fn sections(&mut self, tablespace: TablespaceId, tables: &[Arc<TableInfo>]) -> Result<()> {
+        for section in section::all(&self.engine.store, tablespace)? {
+            let is_of =
+                |table: &Arc<TableInfo>| table.tablespace == tablespace && table.section == section;
+            if !tables.iter().any(is_of) {
+                self.problem(format!("section {} of {tablespace} is of no table", section.0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every index that a tablespace has is of a table.
+    fn index_roots(&mut self, tablespace: TablespaceId, tables: &[Arc<TableInfo>]) -> Result<()> {
+        let roots = PageId { tablespace, number: INDEX_ROOTS };
+        let page = self.engine.store.read(roots, PageKind::Section)?;
+        let tables = tables.iter().filter(|table| table.tablespace == tablespace);
+        let known = tables.flat_map(|table| &table.indexes).map(|index| index.id.0);
+        let known: BTreeSet<u32> = known.collect();
+        for (slot, _) in SectionPage::of_checked(page.bytes()).children() {
+            if !known.contains(&slot.into()) {
+                self.report.problems.push(format!("index {slot} of {tablespace} is of no table"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! One lock: who holds it, and who waits for it.
+//!
+//! # Method
+//!
+//! A request of a transaction that does not hold the lock waits for the holders that it is not compatible
+//! with, and for all requests before it, also for those that it is compatible with: nobody comes to a lock
+//! past one who waits, or a writer might wait for ever behind readers that come and go. An upgrade waits for
+//! the other holders only. It goes before the rest, for they would wait for its present mode anyway; there
+//! are no more upgrades than holders, so that the rest gets its turn.
+//!
+//! # Invariant
+//!
+//! Holders are compatible with each other, upgrades stand before all other requests, and every request
+//! that waits has somebody to wait for.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use falconry_seam::sync::{Arc, Condvar};
+
+use super::LockMode;
+use crate::TxnId;
+
+/// Holders and waiters of one name.
+#[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Queue {
+    holders: BTreeMap<TxnId, LockMode>,
+    waiting: VecDeque<Request>,
+}
+
+/// A transaction that waits.
+#[derive(Clone)]
+pub(super) struct Request {
+    pub(super) txn: TxnId,
+    /// What it will hold, together with what it holds.
+    pub(super) mode: LockMode,
+    /// It holds the lock already, in a lower mode.
+    upgrades: bool,
+    /// Where its thread sleeps.
+    pub(super) wake: Arc<Condvar>,
+}
+
+impl Queue {
+    /// How `txn` holds the lock.
+    pub(super) fn held(&self, txn: TxnId) -> Option<LockMode> {
+        self.holders.get(&txn).copied()
+    }
+
+    /// Those that `txn` would wait for if it asked now, for a mode that includes what it holds.
+    pub(super) fn before_new(&self, txn: TxnId, mode: LockMode) -> impl Iterator<Item = TxnId> {
+        let requests_before = if self.holders.contains_key(&txn) { 0 } else { self.waiting.len() };
+        self.before(txn, mode, requests_before)
+    }
+
+    /// Those that the waiting `txn` waits for.
+    pub(super) fn before_waiting(&self, txn: TxnId) -> impl Iterator<Item = TxnId> {
+        let (at, request) = self.find(txn);
+        self.before(txn, request.mode, if request.upgrades { 0 } else { at })
+    }
+
+    fn before(&self, txn: TxnId, mode: LockMode, requests: usize) -> impl Iterator<Item = TxnId> {
+        let conflicting = self.conflicting(txn, mode);
+        conflicting.chain(self.waiting.iter().take(requests).map(|request| request.txn))
+    }
+
+    /// The other holders that `txn` in `mode` is not compatible with.
+    fn conflicting(&self, txn: TxnId, mode: LockMode) -> impl Iterator<Item = TxnId> {
+        let others = self.holders.iter().filter(move |(holder, _)| **holder != txn);
+        others.filter(move |(_, held)| !held.is_compatible(mode)).map(|(holder, _)| *holder)
+    }
+
+    fn find(&self, txn: TxnId) -> (usize, &Request) {
+        let mut requests = self.waiting.iter().enumerate();
+        requests
+            .find(|(_, request)| request.txn == txn)
+            .unwrap_or_else(|| panic!("{txn} does not wait for this lock"))
+    }
+
+    /// `txn` holds the lock in `mode` from now on. Says whether it did not hold it before.
+    pub(super) fn hold(&mut self, txn: TxnId, mode: LockMode) -> bool {
+        let conflict = self.conflicting(txn, mode).next();
+        assert_eq!(conflict, None, "{txn} gets an {mode} lock that another holds");
+        self.holders.insert(txn, mode).is_none()
+    }
+
+    /// `txn` waits from now on. Its thread sleeps at what is returned.
+    pub(super) fn wait(&mut self, txn: TxnId, mode: LockMode) -> Arc<Condvar> {
+        let wake = Arc::new(Condvar::new());
+        let upgrades = self.holders.contains_key(&txn);
+        let place = match upgrades {
+            true => self.waiting.iter().take_while(|request| request.upgrades).count(),
+            false => self.waiting.len(),
+        };
+        self.waiting.insert(place, Request { txn, mode, upgrades, wake: Arc::clone(&wake) });
+        wake
+    }
+
+    /// `txn` waits no longer.
+    pub(super) fn leave(&mut self, txn: TxnId) -> Request {
+        let (at, _) = self.find(txn);
+        self.waiting.remove(at).expect("it was found there")
+    }
+
+    /// `txn` holds the lock no longer.
+    pub(super) fn release(&mut self, txn: TxnId) {
+        let held = self.holders.remove(&txn);
+        assert!(held.is_some(), "{txn} gives back a lock that it does not hold");
+    }
+
+    /// Lets those hold the lock that have nobody to wait for any more, and returns them in the order in
+    /// which they waited. Those of them that did not hold it before are marked so.
+    pub(super) fn grant(&mut self) -> Vec<(Request, bool)> {
+        let mut granted = Vec::new();
+        let mut at = 0;
+        while let Some(request) = self.waiting.get(at) {
+            let (txn, mode, upgrades) = (request.txn, request.mode, request.upgrades);
+            let requests_before = if upgrades { 0 } else { at };
+            if self.before(txn, mode, requests_before).next().is_none() {
+                let request = self.waiting.remove(at).expect("it was found there");
+                let is_new = self.hold(txn, mode);
+                granted.push((request, is_new));
+            } else if upgrades {
+                at += 1;
+            } else {
+                break;
+            }
+        }
+        granted
+    }
+
+    /// Whether nobody holds the lock or waits for it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.holders.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Those that wait, in order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Request> {
+        self.waiting.iter()
+    }
+
+    /// Those that hold the lock.
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> impl Iterator<Item = (TxnId, LockMode)> {
+        self.holders.iter().map(|(txn, mode)| (*txn, *mode))
+    }
+}

@@ -1,0 +1,150 @@
+//! From a record's number to its bytes.
+
+use std::collections::BTreeSet;
+
+use super::root_of;
+use crate::db::RecordPlace;
+use crate::page::{
+    DataPage, Line, Locator, LocatorPage, OverflowPage, PageKind, RecordNumber, SectionGeometry,
+    SectionId, SectionPage,
+};
+use crate::store::Store;
+use crate::{PageId, PageNumber, Result, TablespaceId};
+
+/// A committed record's bytes; none when there is no such record.
+///
+/// # Errors
+///
+/// Those of the cache, and [`Error::Damaged`](crate::Error::Damaged) where a link leads astray.
+pub(crate) fn read(store: &Store, place: RecordPlace) -> Result<Option<Vec<u8>>> {
+    let RecordPlace { tablespace, section, record } = place;
+    let Some((locator, slot)) = locator_of(store, place)? else { return Ok(None) };
+    let found = {
+        let page = store.read(locator, PageKind::Locator)?;
+        LocatorPage::of_checked(page.bytes()).locator(slot)
+    };
+    let Locator::Real { page, line } = found else { return Ok(None) };
+    let id = PageId { tablespace, number: page };
+    let (mut bytes, tail) = {
+        let page = store.read(id, PageKind::Data)?;
+        let data = DataPage::of_checked(page.bytes());
+        check_section(store, id, data.section(), section)?;
+        let stored = data.record(line).ok_or_else(|| no_record(store, id, line, record))?;
+        (stored.head.to_vec(), stored.tail)
+    };
+    for page in chain(store, tablespace, section, tail)? {
+        let page = store.read(PageId { tablespace, number: page }, PageKind::Overflow)?;
+        bytes.extend_from_slice(OverflowPage::of_checked(page.bytes()).content());
+    }
+    Ok(Some(bytes))
+}
+
+/// The pages of an overflow chain, in their order.
+pub(crate) fn chain(
+    store: &Store,
+    tablespace: TablespaceId,
+    section: SectionId,
+    first: Option<PageNumber>,
+) -> Result<Vec<PageNumber>> {
+    let (mut pages, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut next = first;
+    while let Some(number) = next {
+        let id = PageId { tablespace, number };
+        if !seen.insert(number) {
+            return Err(store.damaged(id, "its overflow chain leads back to it"));
+        }
+        let page = store.read(id, PageKind::Overflow)?;
+        let overflow = OverflowPage::of_checked(page.bytes());
+        check_section(store, id, overflow.section(), section)?;
+        pages.push(number);
+        next = overflow.next();
+    }
+    Ok(pages)
+}
+
+/// The locator page and the slot of a record; none where the section does not reach so far.
+pub(super) fn locator_of(store: &Store, place: RecordPlace) -> Result<Option<(PageId, u16)>> {
+    let RecordPlace { tablespace, section, record } = place;
+    let geometry = SectionGeometry::new(store.page_size());
+    let Some(root) = root_of(store, tablespace, section)? else { return Ok(None) };
+    let mut id = PageId { tablespace, number: root };
+    let mut path = None;
+    let mut depth = 0;
+    loop {
+        let page = store.read(id, PageKind::Section)?;
+        let node = SectionPage::of_checked(page.bytes());
+        check_section(store, id, node.section(), section)?;
+        let whole = match path.take() {
+            Some(path) => path,
+            None => match geometry.path(record, node.level()) {
+                Some(path) => path,
+                None => return Ok(None),
+            },
+        };
+        let level = whole.nodes.len() - 1 - depth;
+        if usize::from(node.level()) != level {
+            let what = format!("a section page of level {}, expected {level}", node.level());
+            return Err(store.damaged(id, what));
+        }
+        let Some(child) = node.child(whole.nodes[depth]) else { return Ok(None) };
+        id.number = child;
+        if level == 0 {
+            drop(page);
+            check_locator(store, id, section)?;
+            return Ok(Some((id, whole.slot)));
+        }
+        depth += 1;
+        path = Some(whole);
+    }
+}
+
+fn check_locator(store: &Store, id: PageId, section: SectionId) -> Result<()> {
+    let page = store.read(id, PageKind::Locator)?;
+    check_section(store, id, LocatorPage::of_checked(page.bytes()).section(), section)
+}
+
+/// The first record at or behind `from`.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn next_record(
+    store: &Store,
+    tablespace: TablespaceId,
+    section: SectionId,
+    from: RecordNumber,
+) -> Result<Option<RecordNumber>> {
+    let slots = u64::from(SectionGeometry::new(store.page_size()).slots_per_locator());
+    let mut walk = super::SectionWalk::new(store, tablespace, section, from.0 / slots)?;
+    while let Some((ordinal, id)) = walk.next_locator(store)? {
+        let page = store.read(id, PageKind::Locator)?;
+        let locator = LocatorPage::of_checked(page.bytes());
+        let start = if ordinal == from.0 / slots { from.0 % slots } else { 0 };
+        let is_real = |slot: &u64| matches!(locator.locator(*slot as u16), Locator::Real { .. });
+        if let Some(slot) = (start..slots).find(is_real) {
+            return Ok(Some(RecordNumber(ordinal * slots + slot)));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn check_section(
+    store: &Store,
+    id: PageId,
+    found: SectionId,
+    expected: SectionId,
+) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(store.damaged(id, format!("of section {}, expected {}", found.0, expected.0)))
+}
+
+pub(super) fn no_record(
+    store: &Store,
+    id: PageId,
+    line: Line,
+    record: RecordNumber,
+) -> crate::Error {
+    store.damaged(id, format!("line {} has no record, and should have {}", line.0, record.0))
+}

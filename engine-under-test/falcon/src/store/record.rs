@@ -1,0 +1,29 @@
+//! The kinds of record that the engine writes to the log.
+//!
+//! # Method
+//!
+//! | kind | name        | content                                        | recovery                           |
+//! |------|-------------|------------------------------------------------|------------------------------------|
+//! | 1    | page change | pages and their operations ([`super::code`])   | phase 1 counts incarnations, 2 redoes |
+//! | 2    | rows        | transaction, rows of it                        | phase 1 notes it, 3 applies it     |
+//! | 3    | commit      | transaction, its last rows                     | phase 1: the transaction is committed |
+//! | 4    | applied     | transaction: its rows are on pages             | phase 1: phase 3 has nothing to do |
+//! | 5    | checkpoint  | the number of the next transaction, the place  | phase 1: numbers go on behind it,  |
+//! |      |             | in the log where the checkpoint began          | phase 2 redoes what is behind it   |
+//!
+//! # Invariant
+//!
+//! A kind keeps its number and its meaning; a new meaning is a new kind.
+
+use crate::log::RecordKind;
+
+/// Operations on pages.
+pub const PAGE_CHANGE: RecordKind = RecordKind(1);
+/// Rows of a transaction that has more than one record holds.
+pub const ROWS: RecordKind = RecordKind(2);
+/// The end of a transaction, with its last rows.
+pub const COMMIT: RecordKind = RecordKind(3);
+/// Pages were made durable, with all that the log had where this began; transactions go on with this number.
+pub const CHECKPOINT: RecordKind = RecordKind(5);
+/// The rows of a transaction are on pages.
+pub const APPLIED: RecordKind = RecordKind(4);

@@ -1,0 +1,58 @@
+//! Committed rows, from pages.
+//!
+//! # Method
+//!
+//! A record's bytes are decoded, and compared with what is known of it: it has the table's columns, and an
+//! entry of an index leads to a row that has the entry's key.
+//!
+//! # Invariant
+//!
+//! The caller holds a lock on what it asks for, and has not changed it: pages tell the truth about it then.
+
+use super::Row;
+use super::new_row::check_count;
+use crate::db::{RecordPlace, TableInfo};
+use crate::page::RecordNumber;
+use crate::page::index::IndexKey;
+use crate::store::Store;
+use crate::{Error, Result, row, section};
+
+/// The row of a record, if it has one.
+pub(super) fn row(store: &Store, table: &TableInfo, record: RecordNumber) -> Result<Option<Row>> {
+    let TableInfo { tablespace, section, .. } = *table;
+    let place = RecordPlace { tablespace, section, record };
+    let Some(bytes) = section::read(store, place)? else { return Ok(None) };
+    let row =
+        row::decode(&bytes).map_err(|error| damaged(store, table, record, error.to_string()))?;
+    check_count(&table.spec.name, row.len(), table.spec.columns.into())
+        .map_err(|error| damaged(store, table, record, error.to_string()))?;
+    Ok(Some(row))
+}
+
+/// The row that an entry of an index leads to.
+pub(super) fn row_at(
+    store: &Store,
+    table: &TableInfo,
+    place: usize,
+    entry: IndexKey<'_>,
+) -> Result<Row> {
+    let index = &table.indexes[place];
+    let record = entry.record;
+    let row = row(store, table, record)?;
+    if let Some(row) = row.filter(|row| index.key_of(row).0 == entry.key) {
+        return Ok(row);
+    }
+    let what = format!("index {} leads to it by a key that it does not have", index.spec.name);
+    Err(damaged(store, table, record, what))
+}
+
+/// A row that the transaction itself has written.
+pub(super) fn own(encoded: &[u8]) -> Row {
+    row::decode(encoded).unwrap_or_else(|error| panic!("a row of our own: {error}"))
+}
+
+fn damaged(store: &Store, table: &TableInfo, record: RecordNumber, what: String) -> Error {
+    let file = store.cache().files().path(table.tablespace);
+    let place = format!("record {} of table {}", record.0, table.spec.name);
+    Error::Damaged { file, place, what }
+}
