@@ -24,6 +24,7 @@ use crate::run::CaseError;
 
 mod canary;
 mod draw;
+mod falcon;
 mod redb;
 mod registry;
 mod sqlite;

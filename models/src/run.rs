@@ -93,7 +93,7 @@ fn check_bugs(engine: &str, bugs: &[&str], case: &Case) -> Result<(), CaseError>
         return Ok(());
     };
     let known = match bugs {
-        [] => "it has none that can be planted, nor has any other built-in engine yet".into(),
+        [] => "it has none that can be planted; `planted list` shows those of the others".into(),
         bugs => format!("there are {}", bugs.join(", ")),
     };
     Err(CaseError::UnknownBug { engine: engine.into(), bug: bug.clone(), known })

@@ -2,19 +2,30 @@
 //!
 //! # Method
 //!
-//! Each specimen is run from several starting seeds, far apart, one seed after the other as a swarm
-//! does, on one core until its bug is found or the time is over. The clock is looked at between runs
-//! alone.
+//! Each bug is looked for from several starting seeds, far apart, one seed after the other as a swarm
+//! does, on one core until it is found or the time is over. A bug of an engine is looked for in all scenarios
+//! that take the engine: the next run is of the one that has used the least time. A finding that the same run
+//! has without the bug is none of it. Time is that of the core, and is looked at between runs alone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::run::{Case, CaseError, Outcome, Wishes, properties, run_case};
+use crate::scenario;
 use crate::specimen::{self, Specimen};
 
 /// Starting seeds are so far apart.
 pub const APART: u64 = 1 << 32;
+
+/// A first find, or the search for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Find {
+    /// What it took.
+    pub effort: Effort,
+    /// The case that has the finding, if there is one.
+    pub case: Option<Case>,
+}
 
 /// What a first find took.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,19 +64,77 @@ pub fn first_find(
     limit: Duration,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Effort>, CaseError> {
-    let begun = Instant::now();
-    let mut effort = Effort { seeds: 0, steps: 0, seconds: 0.0, found: false };
-    while !effort.found && begun.elapsed() < limit {
+    let find = first_find_in(&[case_of(specimen, first, true)], limit, stop)?;
+    Ok(find.map(|find| find.effort))
+}
+
+/// The cases in which a swarm of an engine alone looks for its bug, from a seed on: one in each built-in
+/// scenario that takes the engine.
+///
+/// # Errors
+///
+/// For a scenario that cannot be read.
+pub fn cases_of(engine: &str, bug: &str, seed: u64) -> Result<Vec<Case>, CaseError> {
+    let mut cases = Vec::new();
+    for built_in in scenario::list() {
+        if scenario::find(built_in.name)?.admits(engine) {
+            let planted = vec![bug.to_string()];
+            cases.push(Case { planted, ..properties::plain(engine, built_in.name, seed) });
+        }
+    }
+    Ok(cases)
+}
+
+/// Runs each of the cases from its seed on, always that which has used the least time, until one has a
+/// finding that it does not have without its bugs; `None` when `stop` said so first.
+///
+/// # Errors
+///
+/// When a case cannot be run.
+pub fn first_find_in(
+    cases: &[Case],
+    limit: Duration,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Find>, CaseError> {
+    assert!(!cases.is_empty(), "nothing is run that a bug could be found in");
+    let begun = core_time();
+    let spent = || core_time().saturating_sub(begun);
+    let mut parts: Vec<(Duration, Case)> =
+        cases.iter().map(|case| (Duration::ZERO, case.clone())).collect();
+    let effort = Effort { seeds: 0, steps: 0, seconds: 0.0, found: false };
+    let mut find = Find { effort, case: None };
+    while !find.effort.found && spent() < limit {
         if stop() {
             return Ok(None);
         }
-        let outcome = run(specimen, first + effort.seeds, true)?;
-        effort.seeds += 1;
-        effort.steps += outcome.counters.steps;
-        effort.found = !outcome.findings.is_empty();
+        let run_begun = spent();
+        let (used, case) = parts.iter_mut().min_by_key(|(used, _)| *used).expect("cases");
+        let outcome = run_case(case, &Wishes::default())?;
+        find.effort.seeds += 1;
+        find.effort.steps += outcome.counters.steps;
+        if !outcome.findings.is_empty() && is_clean_without_bug(case)? {
+            find.effort.found = true;
+            find.case = Some(case.clone());
+        }
+        case.seed = case.seed.wrapping_add(1);
+        *used += spent().saturating_sub(run_begun);
     }
-    effort.seconds = begun.elapsed().as_secs_f64();
-    Ok(Some(effort))
+    find.effort.seconds = spent().as_secs_f64();
+    Ok(Some(find))
+}
+
+fn is_clean_without_bug(case: &Case) -> Result<bool, CaseError> {
+    let control = Case { planted: Vec::new(), ..case.clone() };
+    Ok(run_case(&control, &Wishes::default())?.findings.is_empty())
+}
+
+/// Processor time of this thread.
+fn core_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a local that lives through the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(result, 0, "the clock of the thread cannot be read");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The first seed of `seeds` in which the mended twin is convicted, and how many were run.
@@ -131,6 +200,30 @@ pub fn quantile(values: impl Iterator<Item = f64>, share: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_case_has_without_its_bugs_is_no_find() {
+        let canary = properties::plain("canary", "kv/ledger", 0);
+        let convicted = (0..20).any(|seed| {
+            let case = Case { seed, ..canary.clone() };
+            !run_case(&case, &Wishes::default()).unwrap().findings.is_empty()
+        });
+        assert!(convicted, "the canary has its bug without that it is planted");
+        let limit = Duration::from_millis(200);
+        let find = first_find_in(&[canary], limit, &|| false).unwrap().unwrap();
+        assert!(!find.effort.found && find.case.is_none(), "{find:?}");
+    }
+
+    #[test]
+    fn a_bug_is_looked_for_in_all_scenarios_of_its_engine() {
+        let cases = cases_of("falcon", "page_before_log", 7).unwrap();
+        assert!(cases.len() > 4, "{cases:?}");
+        assert!(cases.iter().all(|case| case.seed == 7 && case.planted == ["page_before_log"]));
+        let limit = Duration::from_secs(100);
+        let find = first_find_in(&cases, limit, &|| false).unwrap().unwrap();
+        let case = find.case.expect("a page before its log is found soon");
+        assert!(cases.iter().any(|of| of.scenario == case.scenario) && find.effort.found);
+    }
 
     #[test]
     fn a_quantile_is_one_of_the_values() {

@@ -40,6 +40,12 @@ fn specimens_that_do_not_exist_or_cannot_do_that() {
              'lost_update'?\n",
         ),
         (
+            "planted score page_befor_log",
+            2,
+            "error: there is no bug 'page_befor_log'; `planted list` shows all; did you mean \
+             'page_before_log'?\n",
+        ),
+        (
             "run 1 --engine specimen --scenario specimen/lost_update --plant aba",
             2,
             "error: engine 'specimen' has no bug 'aba' to plant; there are lost_update\n",
@@ -66,12 +72,12 @@ fn names_that_do_not_exist() {
         (
             "run --engine orcale 1",
             2,
-            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
+            "error: there is no engine 'orcale'; there are falcon, redb, sqlite, canary, machine\n",
         ),
         (
             "swarm --engine orcale",
             2,
-            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
+            "error: there is no engine 'orcale'; there are falcon, redb, sqlite, canary, machine\n",
         ),
         (
             "swarm --scenario kv/bnak",
@@ -342,7 +348,7 @@ fn capsules_that_cannot_be_used() {
         (
             "replay stranger",
             2,
-            "error: there is no engine 'orcale'; there are redb, sqlite, canary, machine\n",
+            "error: there is no engine 'orcale'; there are falcon, redb, sqlite, canary, machine\n",
         ),
         ("replay later", 2, "error: later: it says colour red, which this program cannot read\n"),
         ("replay seedless", 2, "error: seedless: it does not say its seed\n"),

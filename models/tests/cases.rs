@@ -27,7 +27,7 @@ fn each_word_that_is_wrong_is_named_with_the_way_out() {
     let rows: [(Case, &str); 8] = [
         (
             Case { engine: "rebd".into(), ..plain() },
-            "there is no engine 'rebd'; there are redb, sqlite, canary, machine",
+            "there is no engine 'rebd'; there are falcon, redb, sqlite, canary, machine",
         ),
         (
             Case { scenario: "kv/bonk".into(), ..plain() },
@@ -83,13 +83,13 @@ fn what_would_be_passed_over_is_refused() {
         ),
         (
             Case { planted: vec!["late_flush".into()], ..plain() },
-            "engine 'canary' has no bug 'late_flush' to plant; it has none that can be planted, nor \
-             has any other built-in engine yet",
+            "engine 'canary' has no bug 'late_flush' to plant; it has none that can be planted; \
+             `planted list` shows those of the others",
         ),
         (
             Case { planted: vec!["late_flush".into()], ..machine() },
-            "engine 'machine' has no bug 'late_flush' to plant; it has none that can be planted, nor \
-             has any other built-in engine yet",
+            "engine 'machine' has no bug 'late_flush' to plant; it has none that can be planted; \
+             `planted list` shows those of the others",
         ),
         (
             set_machine("contract", "weak"),

@@ -20,7 +20,7 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn help_of_every_verb() {
     let room = Room::new("help");
-    let verbs: [&[&str]; 25] = [
+    let verbs: [&[&str]; 28] = [
         &[],
         &["run"],
         &["swarm"],
@@ -46,6 +46,9 @@ fn help_of_every_verb() {
         &["specimen", "score"],
         &["specimen", "shrink-score"],
         &["specimen", "twins"],
+        &["planted"],
+        &["planted", "list"],
+        &["planted", "score"],
     ];
     for verb in verbs {
         let mut arguments = verb.to_vec();
@@ -68,7 +71,7 @@ fn only_the_verbs_there_are_can_be_seen() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let verbs = "run swarm replay shrink check scenario fault specimen findings report fuzz-import completions man help";
+    let verbs = "run swarm replay shrink check scenario fault specimen planted findings report fuzz-import completions man help";
     assert_eq!(listed.join(" "), verbs);
 }
 
@@ -79,6 +82,7 @@ fn the_table_of_faults_and_the_scenarios() {
         ("fault-list", &["fault", "list"][..]),
         ("scenario-list", &["scenario", "list"]),
         ("scenario-new", &["scenario", "new"]),
+        ("planted-list", &["planted", "list"]),
     ] {
         let call = room.call(arguments);
         assert_eq!(call.code, Some(0), "{name}: {}", call.stderr);

@@ -205,7 +205,8 @@ mod tests {
         let all = engines(&CaseFlags::default());
         assert!(all.is_ok_and(|engines| engines.contains(engine::MACHINE)));
         let broken = CaseFlags { break_sync: true, ..CaseFlags::default() };
-        let engines_alone: BTreeSet<String> = ["redb", "sqlite", "canary"].map(String::from).into();
+        let engines_alone: BTreeSet<String> =
+            ["falcon", "redb", "sqlite", "canary"].map(String::from).into();
         assert_eq!(engines(&broken), Ok(engines_alone));
         let asked = CaseFlags { engine: Some(engine::MACHINE.into()), ..broken };
         assert!(engines(&asked).is_err_and(|what| what.contains("break-sync")));

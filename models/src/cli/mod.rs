@@ -18,6 +18,7 @@ mod examine;
 pub mod exit;
 mod fuzz_import;
 pub mod output;
+mod planted;
 mod replay;
 mod revision;
 mod session;
@@ -70,6 +71,7 @@ fn run() -> Exit {
         Verb::Scenario(verb) => show::scenario(&session, &verb),
         Verb::Fault(verb) => show::fault(&session, &verb),
         Verb::Specimen(verb) => specimen::specimen(&session, &verb),
+        Verb::Planted(verb) => planted::planted(&session, &verb),
         Verb::Findings(verb) => show::findings(&session, &verb),
         Verb::Report(report) => replay::report(&session, &report),
         Verb::FuzzImport(import) => fuzz_import::fuzz_import(&session, &import),

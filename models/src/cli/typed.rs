@@ -86,6 +86,9 @@ pub enum Verb {
     /// Measure the testbed by tiny programs with one bug each
     #[command(subcommand)]
     Specimen(SpecimenVerb),
+    /// Measure the testbed by historic bugs, planted into an engine
+    #[command(subcommand)]
+    Planted(PlantedVerb),
     /// Show what was found, by signature
     #[command(subcommand)]
     Findings(Findings),
@@ -366,6 +369,30 @@ pub struct SpecimenFlags {
     #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+}
+
+/// `planted`.
+#[derive(Debug, Subcommand)]
+pub enum PlantedVerb {
+    /// One line for each
+    List,
+    /// How soon each bug is found by a swarm of its engine alone, from several starting seeds
+    Score {
+        /// Of how many starting seeds
+        #[arg(long, value_name = "N", default_value = "5")]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+        starts: u16,
+        /// Time of one core for each start; a bug that is not found by then counts as the limit
+        #[arg(long, value_name = "TIME", default_value = "60s")]
+        limit: Span,
+        /// The bugs, as `planted list` names them; none given: all
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// How many at once [default: one a core]
+        #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        jobs: Option<u16>,
+    },
 }
 
 /// `findings`.

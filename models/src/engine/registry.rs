@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::canary::CanaryEngine;
+use super::falcon::FalconEngine;
 use super::redb::Redb;
 use super::sqlite::Sqlite;
 use crate::run::CaseError;
@@ -9,7 +10,7 @@ use crate::run::CaseError;
 /// The name under which the simulated machine itself is put to the test, without an engine.
 pub const MACHINE: &str = "machine";
 
-static BUILT_IN: &[&dyn Engine] = &[&Redb, &Sqlite, &CanaryEngine];
+static BUILT_IN: &[&dyn Engine] = &[&FalconEngine, &Redb, &Sqlite, &CanaryEngine];
 
 /// All built-in engines. One line each; their adapters stand in `models/src/engine/`.
 pub fn built_in() -> &'static [&'static dyn Engine] {

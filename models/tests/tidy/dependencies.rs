@@ -49,6 +49,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "falconry",
         ours: &[
+            "falcon",
             "falconry-seam",
             "falconry-sim",
             "falconry-ambient",
