@@ -7,9 +7,11 @@
 //! pages later. Pages reach the disk by checkpoints and evictions, never before the log that describes
 //! them.
 //!
-//! What is here so far is the ground: the formats of pages ([`page`]), the cache that keeps them in memory
-//! and writes them ([`cache`]), the log ([`log`]), and what transactions share: locks ([`lock`]), room in the
-//! log ([`admission`]) and the form of rows ([`row`]). Nothing opens a database yet.
+//! [`Database`] is where to begin: it has tables ([`TableSpec`], [`Table`]) with indexes, and transactions
+//! ([`Transaction`]). Below are the formats of pages ([`page`]), the cache that keeps them in memory and writes
+//! them ([`cache`]), the log ([`log`]), changes of pages that are one record of it ([`store`]), the trees of
+//! indexes ([`tree`]), and what transactions share: locks ([`lock`]), room in the log ([`admission`]) and the
+//! form of rows ([`row`]). One version of a row is kept so far; there is no record cache yet.
 //!
 //! # Invariant
 //!
