@@ -85,6 +85,13 @@ pub fn cases_of(engine: &str, bug: &str, seed: u64) -> Result<Vec<Case>, CaseErr
     Ok(cases)
 }
 
+impl Effort {
+    /// The time that counts: what was not found counts as the limit.
+    pub fn seconds_within(&self, limit: Duration) -> f64 {
+        if self.found { self.seconds } else { limit.as_secs_f64().max(self.seconds) }
+    }
+}
+
 /// Runs each of the cases from its seed on, always that which has used the least time, until one has a
 /// finding that it does not have without its bugs; `None` when `stop` said so first.
 ///

@@ -29,12 +29,14 @@ pub mod lock;
 mod lockfree;
 pub mod log;
 pub mod page;
+mod read_ahead;
 mod recovery;
 pub mod row;
 mod section;
 pub mod store;
 pub mod tree;
 pub mod txn;
+mod varint;
 
 pub use bug::Bug;
 pub use db::{

@@ -27,6 +27,7 @@
 use std::borrow::Cow;
 
 use crate::page::key::KeyValue;
+use crate::varint;
 
 const NULL: u8 = 0x00;
 const I64: u8 = 0x01;
@@ -94,7 +95,7 @@ pub enum RowError {
 /// The row of these columns.
 pub fn encode(columns: &[KeyValue<'_>]) -> Vec<u8> {
     let mut row = Vec::new();
-    append_varint(&mut row, columns.len() as u64);
+    varint::append(&mut row, columns.len() as u64);
     for column in columns {
         append(&mut row, column);
     }
@@ -125,11 +126,11 @@ fn append(row: &mut Vec<u8>, column: &KeyValue<'_>) {
         KeyValue::Null => row.push(NULL),
         KeyValue::I64(value) => {
             row.push(I64);
-            append_varint(row, (value << 1 ^ value >> 63).cast_unsigned());
+            varint::append(row, (value << 1 ^ value >> 63).cast_unsigned());
         }
         KeyValue::U64(value) => {
             row.push(U64);
-            append_varint(row, *value);
+            varint::append(row, *value);
         }
         KeyValue::F64(value) => {
             row.push(F64);
@@ -142,17 +143,8 @@ fn append(row: &mut Vec<u8>, column: &KeyValue<'_>) {
 
 fn append_bytes(row: &mut Vec<u8>, tag: u8, value: &[u8]) {
     row.push(tag);
-    append_varint(row, value.len() as u64);
+    varint::append(row, value.len() as u64);
     row.extend_from_slice(value);
-}
-
-fn append_varint(row: &mut Vec<u8>, value: u64) {
-    let mut rest = value;
-    while rest >= 0x80 {
-        row.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    row.push(rest as u8);
 }
 
 struct Reader<'a> {
@@ -209,20 +201,15 @@ impl<'a> Reader<'a> {
 
     fn varint(&mut self, expected: &'static str) -> Result<u64, RowError> {
         let at = self.at;
-        let mut value = 0u64;
-        for shift in (0..u64::BITS).step_by(7) {
-            let [byte] = self.array(expected)?;
-            let bits = u64::from(byte & 0x7F);
-            value |= bits << shift;
-            // Bits beyond the 64th, or a last byte that adds nothing, are never written.
-            if (bits << shift) >> shift != bits || (byte == 0 && shift > 0) {
-                return Err(RowError::Number { at, expected });
+        varint::read(self.row, &mut self.at).ok_or_else(|| {
+            let rest = &self.row[at..];
+            // The most bytes that a number takes.
+            let goes_on = rest.len() < 10 && rest.iter().all(|byte| byte & 0x80 != 0);
+            match goes_on {
+                true => RowError::Ends { at: self.row.len(), expected },
+                false => RowError::Number { at, expected },
             }
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(RowError::Number { at, expected })
+        })
     }
 
     fn array<const N: usize>(&mut self, expected: &'static str) -> Result<[u8; N], RowError> {

@@ -4,6 +4,9 @@
 //! record of a log that is only numbers; checkpoints run beside them; now and then the disk refuses, and
 //! at last the power goes. The file refuses to be written before the log.
 
+#[macro_use]
+mod pass_on;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use falcon::cache::{Cache, CacheConfig, CacheCounters, Files, IoThreads, WriteAhead};
 use falcon::page::{Header, PageSize, SequencePage, SequencePageMut, check, seal};
 use falcon::{Error, Lsn, PageId, PageNumber, TablespaceId};
-use falconry_seam::disk::{Disk, File, LockKind, OpenOptions};
+use falconry_seam::disk::{Disk, File, OpenOptions};
 use falconry_seam::sync::Mutex;
 use falconry_seam::sync::atomic::{AtomicU64, Ordering};
 use falconry_seam::thread;
@@ -72,10 +75,6 @@ struct AfterTheLog {
 }
 
 impl File for AfterTheLog {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.inner.read_at(buffer, offset)
-    }
-
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         // A write that goes on after a short one begins within a page.
         if offset.is_multiple_of(PAGE.bytes() as u64) {
@@ -88,33 +87,7 @@ impl File for AfterTheLog {
         self.inner.write_at(bytes, offset)
     }
 
-    fn sync_data(&self) -> io::Result<()> {
-        self.inner.sync_data()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        self.inner.sync_all()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-
-    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.inner.allocate(offset, len)
-    }
-
-    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
-        self.inner.try_lock(kind)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        self.inner.unlock()
-    }
+    pass_on!(read_at, sync_data, sync_all, len, set_len, allocate, try_lock, unlock);
 }
 
 type Values = BTreeMap<PageId, u64>;

@@ -163,3 +163,26 @@ fn rows_come_move_and_go_and_are_there_after_a_crash_of_the_process() {
     }
     assert!(reapplied > 0, "no gopher was ever behind");
 }
+
+#[test]
+fn a_description_that_the_catalogue_cannot_keep_is_refused_and_costs_no_number() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let mut options = small(&mut Choices::from_seed(0));
+        options.page_bytes = 1_024;
+        options.cache_frames = 96;
+        let database = Database::create(&disk, &options).expect("no fault");
+        let columns = vec![0; 1_000];
+        let long = (0..64).fold(TableSpec::new("long", 1), |spec, number| {
+            spec.index(format!("index {number}"), &columns, false)
+        });
+        // More often than there are numbers for tables.
+        for _ in 0..300 {
+            let refused = database.create_table(&long).expect_err("it is too long");
+            assert!(matches!(refused, Error::RowTooLong { .. }), "{refused}");
+        }
+        database.create_table(&spec()).expect("there is a number left");
+        database.close().expect("no fault");
+    });
+}

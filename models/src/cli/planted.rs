@@ -23,7 +23,7 @@ use super::session::Session;
 use super::show::plain_table;
 use super::typed::PlantedVerb;
 use super::values::did_you_mean;
-use crate::score::{APART, Find, cases_of, first_find_in, in_parallel, quantile};
+use crate::score::{APART, Effort, Find, cases_of, first_find_in, in_parallel, quantile};
 use crate::swarm;
 
 /// The engine that has them.
@@ -139,17 +139,12 @@ fn score(
         .and_if(lines.len() < bugs.len(), Exit::Inconclusive))
 }
 
-/// What was not found counts as the limit.
 fn line_of(bug: Bug, finds: &[&Find], limit: Duration) -> Line {
     let efforts = || finds.iter().map(|find| find.effort);
-    let seconds = |share| {
-        let limit_s = limit.as_secs_f64();
-        let spent = efforts().map(|effort| match effort.found {
-            true => effort.seconds,
-            false => limit_s.max(effort.seconds),
-        });
-        quantile(spent, share).unwrap_or_default()
+    let of = |value: &dyn Fn(&Effort) -> f64, share| {
+        quantile(efforts().map(|effort| value(&effort)), share).unwrap_or_default()
     };
+    let seconds = |effort: &Effort| effort.seconds_within(limit);
     let mut scenarios: BTreeMap<&str, usize> = BTreeMap::new();
     for case in finds.iter().filter_map(|find| find.case.as_ref()) {
         *scenarios.entry(&case.scenario).or_default() += 1;
@@ -163,12 +158,10 @@ fn line_of(bug: Bug, finds: &[&Find], limit: Duration) -> Line {
         found: efforts().filter(|effort| effort.found).count(),
         scenario: scenario.map(String::from),
         seed,
-        seeds_median: quantile(efforts().map(|effort| effort.seeds as f64), 0.5)
-            .unwrap_or_default(),
-        steps_median: quantile(efforts().map(|effort| effort.steps as f64), 0.5)
-            .unwrap_or_default(),
-        core_seconds_median: seconds(0.5),
-        core_seconds_max: seconds(1.0),
+        seeds_median: of(&|effort| effort.seeds as f64, 0.5),
+        steps_median: of(&|effort| effort.steps as f64, 0.5),
+        core_seconds_median: of(&seconds, 0.5),
+        core_seconds_max: of(&seconds, 1.0),
     }
 }
 

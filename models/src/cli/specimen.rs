@@ -128,16 +128,12 @@ fn score(
         .and_if(lines.len() < specimens.len(), Exit::Inconclusive))
 }
 
-/// What was not found counts as the limit.
 fn line_of(specimen: &Specimen, finds: &[Effort], limit: std::time::Duration) -> ScoreLine {
     let of = |value: fn(&Effort) -> f64, share| {
         quantile(finds.iter().map(value), share).unwrap_or_default()
     };
     let seconds = |share| {
-        let spent = |effort: &Effort| {
-            if effort.found { effort.seconds } else { limit.as_secs_f64().max(effort.seconds) }
-        };
-        quantile(finds.iter().map(spent), share).unwrap_or_default()
+        quantile(finds.iter().map(|effort| effort.seconds_within(limit)), share).unwrap_or_default()
     };
     ScoreLine {
         name: specimen.name,

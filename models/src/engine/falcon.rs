@@ -7,7 +7,8 @@
 //!
 //! # Invariant
 //!
-//! Every setting of the engine is drawn, over its whole range but for sizes that no memory has.
+//! Every setting of the engine is drawn, over its whole range but for sizes that no memory has, or that are
+//! too small for the rows of the workloads.
 
 use std::ops::Bound;
 use std::sync::Arc;

@@ -35,11 +35,11 @@ use crate::admission::Admission;
 use crate::cache::{Cache, DoubleWrite, DoubleWriteConfig, Files, IoThreads};
 use crate::lock::{LockManager, LockMode, LockName};
 use crate::log::Log;
-use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize};
+use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize, RecordNumber};
 use crate::recovery::{self, RecoveryReport};
 use crate::store::Store;
 use crate::txn::{self, Table, Transaction};
-use crate::{Error, PageNumber, Result, TableId, TablespaceId, row, section};
+use crate::{Error, PageNumber, Result, TableId, TablespaceId, TxnId, row, section};
 
 /// The operating system writes its page cache back page by page: a write of more reaches the device in parts,
 /// whatever that promises of a single write.
@@ -206,8 +206,9 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error::Schema`], also for a name that is taken; [`Error::TooMany`]; [`Error::Stopped`]: whether
-    /// the table is there is told by the next opening.
+    /// [`Error::Schema`], also for a name that is taken; [`Error::TooMany`]; [`Error::RowTooLong`] for a
+    /// description that the catalogue cannot keep: nothing was done. [`Error::Stopped`]: whether the table is
+    /// there is told by the next opening.
     pub fn create_table(&self, spec: &TableSpec) -> Result<Table> {
         spec.check()?;
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
@@ -218,6 +219,19 @@ impl Database {
         let engine = &self.engine;
         let master = engine.table(TableId::CATALOGUE).expect("the catalogue is always open");
         let record = txn::new_number(engine, &master)?;
+        let committed = self.commit_table(spec, record).inspect_err(|_| {
+            master.numbers.lock().unwrap_or_else(PoisonError::into_inner).give_back(record);
+        });
+        let (txn, row) = committed?;
+        engine.pending.wait_for(txn);
+        engine.check_running()?;
+        let table = catalogue::add(engine, catalogue::open(&engine.store, &row)?);
+        Ok(Table::new(table))
+    }
+
+    /// Commits the row of the catalogue that tells of a new table, and returns it.
+    fn commit_table(&self, spec: &TableSpec, record: RecordNumber) -> Result<(TxnId, Vec<u8>)> {
+        let engine = &self.engine;
         let id = catalogue::table_of(record)?;
         let first_index = {
             let tables = engine.tables.read().unwrap_or_else(PoisonError::into_inner);
@@ -225,19 +239,22 @@ impl Database {
         };
         self.check_limits(spec, id, first_index.0)?;
         let row = row::encode(&schema::to_row(id, first_index, spec));
-        let change =
-            RowChange { table: master.id, record, what: What::Insert, row, old_keys: Vec::new() };
-        let txn = engine.new_txn();
-        engine.locks.lock(txn, &LockName::Table(master.id), LockMode::Exclusive)?;
-        let encoded = change.row.clone();
-        if let Err(error) = txn::commit_changes(engine, txn, vec![change]) {
-            engine.locks.release_all(txn);
-            return Err(error);
+        let (bytes, bytes_max) = (row.len(), engine.row_bytes_max);
+        if bytes > bytes_max {
+            return Err(Error::RowTooLong { table: "catalogue".into(), bytes, bytes_max });
         }
-        engine.pending.wait_for(txn);
-        engine.check_running()?;
-        let table = catalogue::add(engine, catalogue::open(&engine.store, &encoded)?);
-        Ok(Table::new(table))
+        let change = RowChange {
+            table: TableId::CATALOGUE,
+            record,
+            what: What::Insert,
+            row: row.clone(),
+            old_keys: Vec::new(),
+        };
+        let txn = engine.new_txn();
+        engine.locks.lock(txn, &LockName::Table(TableId::CATALOGUE), LockMode::Exclusive)?;
+        let committed = txn::commit_changes(engine, txn, vec![change]);
+        committed.inspect_err(|_| engine.locks.release_all(txn))?;
+        Ok((txn, row))
     }
 
     /// Numbers of sections and of indexes are slots of one page each.
@@ -268,11 +285,7 @@ impl Database {
     ///
     /// [`Error::Stopped`], or what stops the engine now.
     pub fn checkpoint(&self) -> Result<()> {
-        let made = self.engine.checkpoint();
-        if let Err(error) = &made {
-            self.engine.stop(error);
-        }
-        made
+        self.engine.checkpoint()
     }
 
     /// Compares everything that pages say of each other. It reads the whole database, and waits until what

@@ -53,8 +53,12 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Those of cache and log; the engine has to stop then.
+    /// Those of cache and log; the engine has stopped then.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.try_checkpoint().inspect_err(|error| self.stop(error))
+    }
+
+    fn try_checkpoint(&self) -> Result<()> {
         let log = self.store.log();
         let mut begun_at = Lsn(0);
         let bound = self.pending.bound(|| {

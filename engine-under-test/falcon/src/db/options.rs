@@ -36,8 +36,8 @@ pub struct Options {
     pub checkpoint_interval: Duration,
     /// How long a transaction waits for a lock: up to a day. Zero is not at all.
     pub lock_wait_timeout: Duration,
-    /// Whether pages are written twice, so that a torn one can be repaired, also where the device promises
-    /// not to tear a page. Elsewhere they always are.
+    /// Whether pages are written twice, so that a torn one can be repaired, also where neither the device nor
+    /// the system's page cache can tear one. Elsewhere they always are.
     pub double_write: bool,
     /// The log's own settings.
     pub log: LogConfig,

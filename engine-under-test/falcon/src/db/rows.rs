@@ -17,11 +17,9 @@
 //!
 //! Where a row lies in its record is where the pages' records refer to.
 
-use std::ops::Range;
-
 use crate::admission::Ticket;
 use crate::page::RecordNumber;
-use crate::store::code::CodeError;
+use crate::store::code::{CodeError, Reader};
 use crate::{Lsn, TableId, TxnId};
 
 /// What happens to a row.
@@ -107,71 +105,41 @@ pub(crate) fn begin_record(txn: TxnId) -> Vec<u8> {
 
 /// The transaction that a record of rows, a commit, or the news that one is applied is of.
 pub(crate) fn txn_of(record: &[u8]) -> Result<TxnId, CodeError> {
-    let bytes = record.first_chunk().ok_or_else(|| short(0, 8, record.len()))?;
-    Ok(TxnId(u64::from_le_bytes(*bytes)))
+    Reader::new(record).u64().map(TxnId)
 }
 
 /// The changes of a record that begins at `lsn`.
 pub(crate) fn changes_of(lsn: Lsn, record: &[u8]) -> Result<Vec<LoggedChange>, CodeError> {
-    txn_of(record)?;
-    let mut reader = Reader { record, at: BEGIN_BYTES };
+    let mut reader = Reader::new(record);
+    reader.u64()?;
     let mut changes = Vec::new();
-    while reader.at < record.len() {
-        changes.push(reader.change(lsn)?);
+    while !reader.is_over() {
+        changes.push(change(lsn, &mut reader)?);
     }
     Ok(changes)
 }
 
-struct Reader<'a> {
-    record: &'a [u8],
-    at: usize,
+fn change(lsn: Lsn, reader: &mut Reader<'_>) -> Result<LoggedChange, CodeError> {
+    let (table, record) = (TableId(reader.u32()?), RecordNumber(reader.u64()?));
+    let at = reader.at();
+    let what = match reader.u8()? {
+        0 => What::Insert,
+        1 => What::Update,
+        2 => What::Delete,
+        other => return Err(CodeError { at, what: format!("{other} happens to no row") }),
+    };
+    let length = reader.u32()? as usize;
+    let row_at = reader.at() as u32;
+    let row = reader.take(length)?.to_vec();
+    let count = reader.u8()?;
+    let old_keys = (0..count).map(|_| old_key(reader)).collect::<Result<_, _>>()?;
+    let change = RowChange { table, record, what, row, old_keys };
+    Ok(LoggedChange { change, lsn, row_at })
 }
 
-impl<'a> Reader<'a> {
-    fn change(&mut self, lsn: Lsn) -> Result<LoggedChange, CodeError> {
-        let table = TableId(u32::from_le_bytes(self.array()?));
-        let record = RecordNumber(u64::from_le_bytes(self.array()?));
-        let at = self.at;
-        let what = match self.array()? {
-            [0] => What::Insert,
-            [1] => What::Update,
-            [2] => What::Delete,
-            [other] => return Err(CodeError { at, what: format!("{other} happens to no row") }),
-        };
-        let length = u32::from_le_bytes(self.array()?) as usize;
-        let row_at = self.at as u32;
-        let place = self.take(length)?;
-        let row = self.record[place].to_vec();
-        let [count] = self.array()?;
-        let old_keys = (0..count).map(|_| self.key()).collect::<Result<_, _>>()?;
-        let change = RowChange { table, record, what, row, old_keys };
-        Ok(LoggedChange { change, lsn, row_at })
-    }
-
-    fn key(&mut self) -> Result<(u8, Vec<u8>), CodeError> {
-        let [index] = self.array()?;
-        let length = u16::from_le_bytes(self.array()?);
-        let place = self.take(length.into())?;
-        Ok((index, self.record[place].to_vec()))
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], CodeError> {
-        let place = self.take(N)?;
-        Ok(*self.record[place].first_chunk().expect("so many were taken"))
-    }
-
-    fn take(&mut self, count: usize) -> Result<Range<usize>, CodeError> {
-        let left = self.record.len() - self.at;
-        if count > left {
-            return Err(short(self.at, count, left));
-        }
-        self.at += count;
-        Ok(self.at - count..self.at)
-    }
-}
-
-fn short(at: usize, needed: usize, left: usize) -> CodeError {
-    CodeError { at, what: format!("{needed} bytes are needed, and {left} are left") }
+fn old_key(reader: &mut Reader<'_>) -> Result<(u8, Vec<u8>), CodeError> {
+    let (index, length) = (reader.u8()?, reader.u16()?);
+    Ok((index, reader.take(length.into())?.to_vec()))
 }
 
 #[cfg(test)]

@@ -178,10 +178,11 @@ pub(crate) fn from_row(
         let [KeyValue::Text(name), is_unique, KeyValue::Bytes(columns)] = group else {
             return Err(format!("{group:?} describe no index"));
         };
-        let columns: Vec<u16> = columns
-            .chunks(2)
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1 % pair.len()]]))
-            .collect();
+        let (pairs, rest) = columns.as_chunks();
+        if !rest.is_empty() {
+            return Err(format!("{} bytes do not name columns", columns.len()));
+        }
+        let columns: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
         spec = spec.index(name.as_ref(), &columns, number(is_unique)? != 0);
     }
     spec.check().map_err(|error| error.to_string())?;

@@ -24,10 +24,8 @@ pub(crate) use write::{create, delete, put};
 
 use crate::page::{PageKind, SectionId, SectionPage};
 use crate::store::Store;
+use crate::store::format::SECTION_ROOTS;
 use crate::{Error, PageId, PageNumber, Result, TablespaceId};
-
-/// The page that leads to the roots of sections.
-pub(crate) const ROOTS: PageNumber = PageNumber(2);
 
 /// Where the root of a section is; none for a section that was not made.
 pub(crate) fn root_of(
@@ -35,7 +33,7 @@ pub(crate) fn root_of(
     tablespace: TablespaceId,
     section: SectionId,
 ) -> Result<Option<PageNumber>> {
-    let roots = PageId { tablespace, number: ROOTS };
+    let roots = PageId { tablespace, number: SECTION_ROOTS };
     let page = store.read(roots, PageKind::Section)?;
     let page = SectionPage::of_checked(page.bytes());
     let slot = slot_of(section, page.slot_count())?;
@@ -44,7 +42,7 @@ pub(crate) fn root_of(
 
 /// The sections that a tablespace has.
 pub(crate) fn all(store: &Store, tablespace: TablespaceId) -> Result<Vec<SectionId>> {
-    let page = store.read(PageId { tablespace, number: ROOTS }, PageKind::Section)?;
+    let page = store.read(PageId { tablespace, number: SECTION_ROOTS }, PageKind::Section)?;
     let page = SectionPage::of_checked(page.bytes());
     Ok(page.children().map(|(slot, _)| SectionId(slot.into())).collect())
 }

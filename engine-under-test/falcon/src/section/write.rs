@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use falconry_seam::planted;
 
 use super::find::{chain, check_section, locator_of, no_record};
-use super::{ROOTS, root_of, slot_of};
+use super::{root_of, slot_of};
 use crate::db::RecordPlace;
 use crate::page::{
     DataPage, Line, Locator, LocatorPage, OverflowPage, PageKind, SectionGeometry, SectionId,
     SectionPage, SectionPageMut,
 };
+use crate::store::format::SECTION_ROOTS;
 use crate::store::op::{Content, PageOp, Source};
 use crate::store::{Change, Store};
 use crate::{Error, PageId, PageNumber, Result, TablespaceId};
@@ -27,7 +28,7 @@ const TAIL_BYTES: usize = 4;
 /// Those of the store, after which the engine has stopped; [`Error::TooMany`].
 pub(crate) fn create(store: &Store, tablespace: TablespaceId, section: SectionId) -> Result<()> {
     let mut change = store.change();
-    let roots = change.page(PageId { tablespace, number: ROOTS }, PageKind::Section)?;
+    let roots = change.page(PageId { tablespace, number: SECTION_ROOTS }, PageKind::Section)?;
     let page = SectionPage::of_checked(change.bytes(roots));
     let slot = slot_of(section, page.slot_count())?;
     if page.child(slot).is_some() {
@@ -110,7 +111,7 @@ fn make_way(store: &Store, place: RecordPlace) -> Result<()> {
     let geometry = SectionGeometry::new(store.page_size());
     let root = root_of(store, tablespace, section)?;
     let Some(root) = root else {
-        let roots = PageId { tablespace, number: ROOTS };
+        let roots = PageId { tablespace, number: SECTION_ROOTS };
         return Err(store.damaged(roots, format!("it does not lead to section {}", section.0)));
     };
     let mut change = store.change();

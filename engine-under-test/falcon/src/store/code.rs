@@ -179,9 +179,9 @@ fn put_image(to: &mut Vec<u8>, image: &[u8]) {
 ///
 /// [`CodeError`] where the record is not one of ours.
 pub fn decode(record: &[u8], page_bytes: usize) -> Result<Vec<PageChange<'_>>, CodeError> {
-    let mut reader = Reader { bytes: record, at: 0 };
+    let mut reader = Reader::new(record);
     let mut changes = Vec::new();
-    while reader.at < record.len() {
+    while !reader.is_over() {
         let tablespace = TablespaceId(reader.u32()?);
         let page = PageId { tablespace, number: PageNumber(reader.u32()?) };
         let count = reader.u16()?;
@@ -191,12 +191,28 @@ pub fn decode(record: &[u8], page_bytes: usize) -> Result<Vec<PageChange<'_>>, C
     Ok(changes)
 }
 
-struct Reader<'a> {
+/// Reads the numbers and bytes of a record, one after the other.
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    /// A reader at the record's begin.
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes, at: 0 }
+    }
+
+    /// Where it is.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether it is at the end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
     fn op(&mut self, page_bytes: usize) -> Result<PageOp<'a>, CodeError> {
         let at = self.at;
         Ok(match self.u8()? {
@@ -291,23 +307,23 @@ impl<'a> Reader<'a> {
         Ok(Some(PageNumber(self.u32()?)).filter(is_page))
     }
 
-    fn u8(&mut self) -> Result<u8, CodeError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, CodeError> {
         Ok(self.take(1)?[0])
     }
 
-    fn u16(&mut self) -> Result<u16, CodeError> {
+    pub(crate) fn u16(&mut self) -> Result<u16, CodeError> {
         Ok(u16::from_le_bytes(*self.take(2)?.first_chunk().expect("two bytes were taken")))
     }
 
-    fn u32(&mut self) -> Result<u32, CodeError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, CodeError> {
         Ok(u32::from_le_bytes(*self.take(4)?.first_chunk().expect("four bytes were taken")))
     }
 
-    fn u64(&mut self) -> Result<u64, CodeError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, CodeError> {
         Ok(u64::from_le_bytes(*self.take(8)?.first_chunk().expect("eight bytes were taken")))
     }
 
-    fn take(&mut self, count: usize) -> Result<&'a [u8], CodeError> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], CodeError> {
         let rest = &self.bytes[self.at..];
         let taken = rest.get(..count).ok_or_else(|| CodeError {
             at: self.at,

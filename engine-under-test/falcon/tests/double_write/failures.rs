@@ -5,7 +5,6 @@ use std::io;
 
 use falcon::Error;
 use falcon::cache::DoubleWriteCounters;
-use falconry_seam::disk::LockKind;
 use falconry_seam::sync::Mutex;
 
 use super::*;
@@ -128,10 +127,6 @@ fn refused() -> io::Error {
 }
 
 impl File for Refusing {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.inner.read_at(buffer, offset)
-    }
-
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         if self.refuses.lock().expect("nobody panics").write_at == Some(offset) {
             self.inner.write_all_at(&bytes[..6], offset)?;
@@ -153,25 +148,7 @@ impl File for Refusing {
         self.sync_data()
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-
-    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.inner.allocate(offset, len)
-    }
-
-    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
-        self.inner.try_lock(kind)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        self.inner.unlock()
-    }
+    pass_on!(read_at, len, set_len, allocate, try_lock, unlock);
 }
 
 /// As [`open`], but each of the files may refuse.

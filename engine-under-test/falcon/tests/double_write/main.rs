@@ -13,6 +13,10 @@
 #[path = "../../../canary/tests/support/mod.rs"]
 mod support;
 
+#[macro_use]
+#[path = "../pass_on/mod.rs"]
+mod pass_on;
+
 mod failures;
 mod refusals;
 mod repair;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use falcon::{Database, Error, Result};
-use falconry_seam::disk::{Disk, File, LockKind, Metadata, OpenOptions, StdDisk};
+use falconry_seam::disk::{Disk, File, Metadata, OpenOptions, StdDisk};
 use falconry_seam::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Folder, closed, numbers, options, put, table};
@@ -21,7 +21,7 @@ struct Full {
 
 /// A file there.
 struct FullFile {
-    file: Arc<dyn File>,
+    inner: Arc<dyn File>,
     left: Arc<AtomicU64>,
 }
 
@@ -125,8 +125,8 @@ impl Disk for Full {
         if is_new {
             take(&self.left)?;
         }
-        let file = self.disk.open(path, options)?;
-        Ok(Arc::new(FullFile { file, left: Arc::clone(&self.left) }))
+        let inner = self.disk.open(path, options)?;
+        Ok(Arc::new(FullFile { inner, left: Arc::clone(&self.left) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -168,41 +168,15 @@ impl Disk for Full {
 }
 
 impl File for FullFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         take(&self.left)?;
-        self.file.write_at(bytes, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.inner.write_at(bytes, offset)
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         take(&self.left)?;
-        self.file.allocate(offset, len)
+        self.inner.allocate(offset, len)
     }
 
-    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
-        self.file.try_lock(kind)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        self.file.unlock()
-    }
+    pass_on!(read_at, sync_data, sync_all, len, set_len, try_lock, unlock);
 }

@@ -14,6 +14,10 @@
     reason = "these tests are of a real machine, which no run is in"
 )]
 
+#[macro_use]
+#[path = "../pass_on/mod.rs"]
+mod pass_on;
+
 mod full_disk;
 mod kill;
 mod refusals;

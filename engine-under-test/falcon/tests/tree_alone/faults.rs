@@ -19,7 +19,7 @@ use falcon::page::RecordNumber;
 use falcon::page::index::IndexKeyBuf;
 use falcon::tree::{self, Direction, Tree};
 use falcon::{Error, Result};
-use falconry_seam::disk::{File, LockKind, OpenOptions};
+use falconry_seam::disk::{File, OpenOptions};
 use falconry_seam::thread;
 use falconry_sim::check::Sim;
 use falconry_sim::machine::choose;
@@ -52,33 +52,7 @@ impl File for Failing {
         self.inner.write_at(bytes, offset)
     }
 
-    fn sync_data(&self) -> io::Result<()> {
-        self.inner.sync_data()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        self.inner.sync_all()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-
-    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.inner.allocate(offset, len)
-    }
-
-    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
-        self.inner.try_lock(kind)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        self.inner.unlock()
-    }
+    pass_on!(sync_data, sync_all, len, set_len, allocate, try_lock, unlock);
 }
 
 /// Calls until one is not refused by the disk.

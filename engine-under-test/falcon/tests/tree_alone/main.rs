@@ -11,6 +11,10 @@
 //!
 //! After every run the whole tree is gone through, and nothing is wrong with it.
 
+#[macro_use]
+#[path = "../pass_on/mod.rs"]
+mod pass_on;
+
 mod damage;
 mod faults;
 mod model;

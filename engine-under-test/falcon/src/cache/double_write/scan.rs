@@ -15,10 +15,8 @@ use std::collections::BTreeMap;
 
 use super::entry::{self, Generation, Header};
 use super::{ALIGNMENT_MIN, Home};
+use crate::read_ahead::ReadAhead;
 use crate::{Error, Lsn, PageId, Result, page};
-
-/// Bytes that are read at once, unless one entry needs more.
-const READ_BYTES: u64 = 256 << 10;
 
 /// Where the newest copy of a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,9 @@ pub(super) struct Found {
 /// Looks through the whole file.
 pub(super) fn scan(home: &Home) -> Result<Found> {
     let len = home.file.len().map_err(home.io("length"))?;
-    let mut reader = Reader { home, len, from: 0, buffer: Vec::new() };
+    let mut reader = ReadAhead::new(len, |buffer, offset| {
+        home.file.read_exact_at(buffer, offset).map_err(home.io("read"))
+    });
     let mut found = Found::default();
     let mut offset = 0;
     while offset + entry::HEADER_BYTES as u64 <= len {
@@ -114,29 +114,4 @@ fn believe(home: &Home, header: &Header) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// Reads a file from its begin to its end in large pieces.
-struct Reader<'a> {
-    home: &'a Home,
-    len: u64,
-    /// Where the buffer begins in the file.
-    from: u64,
-    buffer: Vec<u8>,
-}
-
-impl Reader<'_> {
-    /// So many bytes at an offset, which the file has.
-    fn at(&mut self, offset: u64, bytes: u64) -> Result<&[u8]> {
-        let is_here = offset >= self.from && offset + bytes <= self.from + self.buffer.len() as u64;
-        if !is_here {
-            let wanted = bytes.max(READ_BYTES).min(self.len - offset);
-            self.buffer.resize(wanted as usize, 0);
-            self.from = offset;
-            let read = self.home.file.read_exact_at(&mut self.buffer, offset);
-            read.map_err(self.home.io("read"))?;
-        }
-        let at = (offset - self.from) as usize;
-        Ok(&self.buffer[at..at + bytes as usize])
-    }
 }

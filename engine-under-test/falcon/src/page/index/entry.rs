@@ -10,6 +10,7 @@
 
 use crate::ids::PageNumber;
 use crate::page::record_number::RecordNumber;
+use crate::varint;
 
 /// What an entry is sorted and found by: first the key, then the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,11 +77,11 @@ pub(super) struct Stored<'a> {
 /// The entry at `at`, if one lies there as a whole.
 pub(super) fn read(bytes: &[u8], at: usize, has_child: bool) -> Option<Stored<'_>> {
     let mut at = at;
-    let prefix = usize::try_from(read_varint(bytes, &mut at)?).ok()?;
-    let length = usize::try_from(read_varint(bytes, &mut at)?).ok()?;
+    let prefix = usize::try_from(varint::read(bytes, &mut at)?).ok()?;
+    let length = usize::try_from(varint::read(bytes, &mut at)?).ok()?;
     let suffix = bytes.get(at..at.checked_add(length)?)?;
     at += length;
-    let record = RecordNumber(read_varint(bytes, &mut at)?);
+    let record = RecordNumber(varint::read(bytes, &mut at)?);
     let mut child = None;
     if has_child {
         child = Some(PageNumber(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)));
@@ -93,10 +94,10 @@ pub(super) fn read(bytes: &[u8], at: usize, has_child: bool) -> Option<Stored<'_
 pub(super) fn append(out: &mut Vec<u8>, before: &[u8], entry: &EntryBuf) {
     let key = &entry.key.key;
     let prefix = shared(before, key);
-    append_varint(out, prefix as u64);
-    append_varint(out, (key.len() - prefix) as u64);
+    varint::append(out, prefix as u64);
+    varint::append(out, (key.len() - prefix) as u64);
     out.extend(&key[prefix..]);
-    append_varint(out, entry.key.record.0);
+    varint::append(out, entry.key.record.0);
     if let Some(child) = entry.child {
         out.extend(child.0.to_le_bytes());
     }
@@ -105,53 +106,4 @@ pub(super) fn append(out: &mut Vec<u8>, before: &[u8], entry: &EntryBuf) {
 /// How many bytes two keys share at their start.
 pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
-}
-
-fn read_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..u64::BITS).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        let bits = u64::from(byte & 0x7F);
-        value |= bits << shift;
-        // Bits beyond the 64th, or a last byte that adds nothing, are never written.
-        if (bits << shift) >> shift != bits || (byte == 0 && shift > 0) {
-            return None;
-        }
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn append_varint(out: &mut Vec<u8>, value: u64) {
-    let mut rest = value;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_as_written_and_in_one_form_only() {
-        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
-            let mut bytes = Vec::new();
-            append_varint(&mut bytes, value);
-            let mut at = 0;
-            assert_eq!(read_varint(&bytes, &mut at), Some(value));
-            assert_eq!(at, bytes.len());
-            assert_eq!(read_varint(&bytes[..bytes.len() - 1], &mut 0), None, "cut off");
-        }
-        assert_eq!(read_varint(&[0x80, 0x00], &mut 0), None, "0 in two bytes");
-        assert_eq!(read_varint(&[0xFF; 11], &mut 0), None, "more than 64 bits");
-        let mut large = [0xFF; 10];
-        large[9] = 0x02;
-        assert_eq!(read_varint(&large, &mut 0), None, "the 65th bit");
-    }
 }
