@@ -20,6 +20,7 @@ pub(super) struct Frame {
 pub(super) struct Content {
     /// Which page; none in a frame that is free, or whose page could not be read.
     pub(super) page: Option<PageId>,
+    /// Empty until the frame gets its first page: a large cache costs what it holds.
     pub(super) bytes: Box<[u8]>,
     /// The page's last change: the log must be durable up to here before the page is written.
     pub(super) lsn: Lsn,
@@ -27,9 +28,21 @@ pub(super) struct Content {
     pub(super) failed: Option<(PageId, Error)>,
 }
 
+impl Content {
+    /// Room for a page of that size, with whatever the last one has left there.
+    pub(super) fn room(&mut self, page_bytes: usize) -> &mut [u8] {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; page_bytes].into_boxed_slice();
+        }
+        assert_eq!(self.bytes.len(), page_bytes, "pages of one cache have one size");
+        &mut self.bytes
+    }
+}
+
 impl Frame {
-    pub(super) fn new(page_bytes: usize) -> Frame {
-        let bytes = vec![0; page_bytes].into_boxed_slice();
+    /// A frame without a page, taken.
+    pub(super) fn new() -> Frame {
+        let bytes = Box::default();
         let content = Content { page: None, bytes, lsn: Lsn::default(), failed: None };
         let (state, credit) = (FrameState::taken(), AtomicU8::new(0));
         Frame { state, credit, content: RwLock::new(content) }

@@ -152,7 +152,7 @@ impl Cache {
     pub fn new(config: CacheConfig, files: Files, log: Arc<dyn WriteAhead>) -> Result<Cache> {
         config.validate()?;
         let count = config.frame_count;
-        let frames = (0..count).map(|_| Frame::new(files.page_size().bytes())).collect();
+        let frames = (0..count).map(|_| Frame::new()).collect();
         // Twice as many buckets as frames, so that most hold one page at most.
         let buckets = (0..(count * 2).next_power_of_two()).map(|_| Bucket::new()).collect();
         Ok(Cache {
@@ -318,7 +318,7 @@ impl Cache {
         }
         count(&self.counters.misses, 1);
         // Whoever finds the frame from here on waits for the latch, until the page is loaded or not.
-        match load(page, &mut content.bytes) {
+        match load(page, content.room(self.files.page_size().bytes())) {
             Ok(lsn) => {
                 (content.lsn, content.failed) = (lsn, None);
                 self.frames[frame as usize].lose_credit();

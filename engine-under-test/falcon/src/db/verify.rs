@@ -232,16 +232,21 @@ impl Check<'_> {
             let page = store.read(id, PageKind::Inventory)?;
             let inventory = InventoryPage::of_checked(page.bytes());
             let (first, last) = inventory.range();
-            for number in (first.0..=last.0).map(PageNumber) {
+            let used: BTreeSet<PageNumber> = inventory.used().collect();
+            let reserved = |number| map.is_reserved(number) || number < PageNumber(RESERVED_PAGES);
+            for number in used.iter().copied().filter(|number| !reserved(*number)) {
                 let id = PageId { tablespace, number };
-                let is_used = !inventory.is_free(number);
-                let owner = self.owners.get(&id);
-                let is_reserved = map.is_reserved(number) || number.0 < RESERVED_PAGES;
-                let what = match (is_used, owner, is_reserved) {
-                    (true, Some(_), false) | (false, None, false) | (true, None, true) => continue,
-                    (true, None, false) => format!("{id} is in use, and nothing leads to it"),
-                    (false, Some(owner), _) => format!("{id} is free, and is of {owner}"),
-                    (_, owner, true) => format!("{id} is reserved, and is of {owner:?}"),
+                if !self.owners.contains_key(&id) {
+                    let what = format!("{id} is in use, and nothing leads to it");
+                    self.report.problems.push(what);
+                }
+            }
+            let of_range = |number| PageId { tablespace, number };
+            for (id, owner) in self.owners.range(of_range(first)..=of_range(last)) {
+                let what = match (used.contains(&id.number), reserved(id.number)) {
+                    (true, false) => continue,
+                    (false, _) => format!("{id} is free, and is of {owner}"),
+                    (true, true) => format!("{id} is reserved, and is of {owner}"),
                 };
                 self.report.problems.push(what);
             }

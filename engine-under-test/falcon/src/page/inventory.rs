@@ -166,6 +166,20 @@ impl<'a> InventoryPage<'a> {
         )
     }
 
+    /// The pages that are in use, reserved ones among them, in ascending order.
+    pub fn used(&self) -> impl Iterator<Item = PageNumber> + use<'a> {
+        let (first, last) = self.range();
+        let bytes = self.bytes[BITS..].iter().enumerate();
+        // Most of an inventory is free, eight pages at a time.
+        let begun = bytes.filter(|(_, bits)| **bits != u8::MAX);
+        let bits = begun.flat_map(|(byte, bits)| {
+            (0..8).filter(move |bit| bits & (1 << bit) == 0).map(move |bit| byte as u32 * 8 + bit)
+        });
+        bits.map(move |bit| first.0.saturating_add(bit))
+            .take_while(move |number| *number <= last.0)
+            .map(PageNumber)
+    }
+
     fn bit(&self, bit: u32) -> bool {
         self.bytes[BITS + bit as usize / 8] & (1 << (bit % 8)) != 0
     }
