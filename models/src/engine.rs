@@ -29,7 +29,7 @@ mod redb;
 mod registry;
 mod sqlite;
 
-pub use draw::{Settings, SettingsDraw};
+pub use draw::{Room, Settings, SettingsDraw};
 pub use registry::{MACHINE, built_in, check_name, find, names};
 
 /// A key and its value.
@@ -132,6 +132,16 @@ pub trait Database: Send + Sync {
     ///
     /// [`EngineError::Busy`] when waiting did not help, or as the disk failed.
     fn begin(&self, access: Access) -> Result<Box<dyn Transaction + '_>, EngineError>;
+
+    /// Does what changes nothing that a transaction sees, by a choice of the running machine: a checkpoint,
+    /// a table that comes and goes. Clients are active. An engine without any keeps the default.
+    ///
+    /// # Errors
+    ///
+    /// As for a transaction.
+    fn upkeep(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Checks the structure of everything on the disk, however long it takes. No client is active.
     ///

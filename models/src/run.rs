@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{self, Engine};
 use crate::scenario::{self, Scenario};
 
+mod aside;
 mod break_sync;
 pub mod control;
 mod knobs;
@@ -185,6 +186,8 @@ pub enum Property {
     Invariant,
     /// The engine's own check of its structure fails.
     Integrity,
+    /// A recovery that was cut off ends in another state than an undisturbed one.
+    Recovery,
     /// A clean shutdown did not make everything durable.
     CleanShutdown,
     /// After a failed call the state is none of those allowed, or the error is the wrong one.
@@ -267,6 +270,7 @@ impl Property {
             Property::Model => "model",
             Property::Invariant => "invariant",
             Property::Integrity => "integrity",
+            Property::Recovery => "recovery",
             Property::CleanShutdown => "clean_shutdown",
             Property::ErrorPath => "error_path",
             Property::Liveness => "liveness",

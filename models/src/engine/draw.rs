@@ -53,9 +53,26 @@ impl Settings {
     }
 }
 
+/// What the clients of a run may ask for at most: an engine's memory and log must have room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of a key and its value.
+    pub pair_bytes_max: usize,
+    /// Bytes of all pairs that a transaction writes.
+    pub transaction_bytes_max: usize,
+}
+
+impl Default for Room {
+    /// Of a large workload.
+    fn default() -> Self {
+        Room { pair_bytes_max: 72 << 10, transaction_bytes_max: 4 << 20 }
+    }
+}
+
 /// Draws the settings of one run, honouring those that the user fixed.
 pub struct SettingsDraw<'a> {
     choices: &'a mut Choices,
+    room: Room,
     engine: String,
     forced: &'a [(String, String)],
     values: Vec<(String, String)>,
@@ -68,7 +85,28 @@ impl<'a> SettingsDraw<'a> {
         engine: &str,
         forced: &'a [(String, String)],
     ) -> SettingsDraw<'a> {
-        SettingsDraw { choices, engine: engine.into(), forced, values: Vec::new() }
+        let (engine, room) = (engine.into(), Room::default());
+        SettingsDraw { choices, room, engine, forced, values: Vec::new() }
+    }
+
+    /// The same for clients that ask for no more than this.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> SettingsDraw<'a> {
+        SettingsDraw { room, ..self }
+    }
+
+    /// What clients may ask for.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
+    /// A number that follows from others, unless the user fixes it to another one.
+    ///
+    /// # Errors
+    ///
+    /// [`CaseError::BadSetting`] when the user fixed it to something else than a number from 1.
+    pub fn derived(&mut self, name: &'static str, value: u64) -> Result<u64, CaseError> {
+        self.number_or(name, 1, u64::from(u32::MAX), value)
     }
 
     /// One of `options` by weight, the boring one first. An option of weight 0 is taken only when the
@@ -103,6 +141,16 @@ impl<'a> SettingsDraw<'a> {
     /// [`CaseError::BadSetting`] when the user fixed it to something else.
     pub fn number(&mut self, name: &'static str, low: u64, high: u64) -> Result<u64, CaseError> {
         let drawn = self.choices.log_uniform("settings/engine", low, high);
+        self.number_or(name, low, high, drawn)
+    }
+
+    fn number_or(
+        &mut self,
+        name: &'static str,
+        low: u64,
+        high: u64,
+        drawn: u64,
+    ) -> Result<u64, CaseError> {
         let value = match self.fixed(name) {
             Some(fixed) => match fixed.parse::<u64>() {
                 Ok(number) if (low..=high).contains(&number) => number,
@@ -115,6 +163,22 @@ impl<'a> SettingsDraw<'a> {
         };
         self.values.push((name.into(), value.to_string()));
         Ok(value)
+    }
+
+    /// As [`SettingsDraw::number`], but mostly small: first how large it may be, then itself.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SettingsDraw::number`].
+    pub fn small_number(
+        &mut self,
+        name: &'static str,
+        low: u64,
+        high: u64,
+    ) -> Result<u64, CaseError> {
+        let most = self.choices.log_uniform("settings/engine", low, high);
+        let drawn = self.choices.log_uniform("settings/engine", low, most);
+        self.number_or(name, low, high, drawn)
     }
 
     /// True at `ppm` millionths.

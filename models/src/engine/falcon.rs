@@ -2,39 +2,53 @@
 //!
 //! # Method
 //!
-//! Pairs are rows of one table with a unique index on the key. A transaction that may write locks what it
-//! reads for writing at once, so that two that read the same do not end in a deadlock each time.
+//! The engine's settings, and how the adapter uses it: by how many tables and indexes, and by which of several
+//! calls that must come to the same. Its `pairs` has the tables.
 //!
 //! # Invariant
 //!
 //! Every setting of the engine is drawn, over its whole range but for sizes that no memory has, or that are
-//! too small for the rows of the workloads.
+//! too small for the rows of the workload.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use falcon::page::key::KeyValue;
-use falcon::{Database as Falcon, Error, Options, TableSpec, Transaction as Txn};
+use falcon::{Database as Falcon, Error, Options};
 use falconry_seam::disk::Disk;
+use falconry_sim::fault::{Fault, FaultSet};
 
-use super::{
-    Access, Contract, Database, Engine, EngineError, Pair, Promise, Settings, SettingsDraw,
-    Transaction,
-};
+use super::{Contract, Database, Engine, EngineError, POWER_CLAIMS, Settings, SettingsDraw};
 use crate::run::CaseError;
 
-const TABLE: &str = "pair";
-const BY_KEY: &str = "by_key";
+mod pairs;
+
+use pairs::{FalconDatabase, Use};
 
 /// Sizes of pages; the usual one first.
 const PAGE_BYTES: &[(&str, u32)] =
     &[("4096", 3), ("1024", 4), ("2048", 2), ("8192", 1), ("16384", 1), ("32768", 1)];
 /// Alignments of blocks of the log.
 const BLOCK_BYTES: &[(&str, u32)] = &[("512", 6), ("4096", 3), ("1024", 1), ("65536", 1)];
+/// How ranges are read.
+const RANGE_BY: &[(&str, u32)] = &[("index", 4), ("backward", 2), ("scan", 2), ("mixed", 4)];
 
-/// The longest row that a workload has.
-const ROW_BYTES_MAX: usize = 72 << 10;
+/// What it survives beside the loss of power: every error that a call of the disk may return. It stops, and
+/// the next opening recovers.
+const ERROR_CLAIMS: FaultSet = FaultSet::of(&[
+    Fault::EioRead,
+    Fault::EioWrite,
+    Fault::SyncFailDirty,
+    Fault::SyncFailClean,
+    Fault::SyncFailDropped,
+    Fault::Enospc,
+    Fault::ReadOnly,
+    Fault::DeviceGone,
+    Fault::SubSectorTear,
+    Fault::GarbageSector,
+]);
+
+/// What a row has beside its key and value: its tag, and the lengths of the columns.
+const ROW_BYTES_MORE: usize = 64;
 
 /// Falcon.
 pub struct FalconEngine;
@@ -56,11 +70,11 @@ impl Engine for FalconEngine {
             false => Falcon::create(&disk, &options),
         };
         let falcon = falcon.map_err(failure)?;
-        if falcon.table(TABLE).is_none() {
-            let spec = TableSpec::new(TABLE, 2).index(BY_KEY, &[0], true);
-            falcon.create_table(&spec).map_err(failure)?;
-        }
-        Ok(Box::new(FalconDatabase { falcon }))
+        Ok(Box::new(FalconDatabase::new(falcon, Use::of(settings))?))
+    }
+
+    fn claims(&self) -> FaultSet {
+        POWER_CLAIMS.union(ERROR_CLAIMS)
     }
 
     fn bugs(&self) -> &[&str] {
@@ -79,10 +93,18 @@ impl Engine for FalconEngine {
         draw.flag("double_write", 700_000)?;
         draw.word("block_bytes", BLOCK_BYTES)?;
         // Beyond the least that the other sizes allow: in windows, files and bounds of files.
-        draw.number("window_blocks", 1, 256)?;
+        draw.small_number("window_blocks", 1, 256)?;
         draw.number("window_count", 1, 4_096)?;
-        draw.number("file_windows", 1, 64)?;
-        draw.number("file_windows_max", 8, 256)?;
+        draw.small_number("file_windows", 1, 64)?;
+        draw.number("file_windows_max", 1, 256)?;
+        // How it is used.
+        draw.number("tables", 1, 4)?;
+        draw.flag("tag_index", 500_000)?;
+        draw.flag("insert_first", 500_000)?;
+        draw.word("range_by", RANGE_BY)?;
+        let room = draw.room();
+        draw.derived("row_bytes_max", (room.pair_bytes_max + ROW_BYTES_MORE) as u64)?;
+        draw.derived("transaction_bytes_max", room.transaction_bytes_max as u64)?;
         Ok(Contract::Durable)
     }
 
@@ -106,139 +128,25 @@ fn options(settings: &Settings, sector_bytes: u32) -> Options {
         double_write: settings.flag("double_write"),
         ..Options::default()
     };
-    // The longest row of a workload must find frames for its overflow pages, and room in a record.
-    let frames_each = (ROW_BYTES_MAX / (options.page_bytes as usize - 64) + 16).max(32);
+    // The longest row of the workload must find frames for its overflow pages, and room in a record.
+    let row_bytes_max = number("row_bytes_max") as usize;
+    let frames_each = (row_bytes_max / (options.page_bytes as usize - 64) + 16).max(32);
     options.cache_frames =
         frames_each * (options.gopher_threads + 2) + number("cache_frames_more") as usize - 1;
     let log = &mut options.log;
     log.block_bytes = (number("block_bytes") as u32).max(sector_bytes);
-    let window_min = (8 * options.page_bytes).max(log.block_bytes).max(3 * ROW_BYTES_MAX as u32);
+    let window_min = (8 * options.page_bytes).max(log.block_bytes).max(3 * row_bytes_max as u32);
     log.window_bytes = (window_min.next_multiple_of(log.block_bytes)
         + (number("window_blocks") as u32 - 1) * log.block_bytes)
         .min(1 << 26);
     log.window_count = number("window_count") as u32;
     let window = u64::from(log.window_bytes);
     log.file_bytes = u64::from(log.block_bytes) + window * number("file_windows");
-    // The largest transaction of a workload must fit several times.
-    log.file_bytes_max = log.file_bytes + window * number("file_windows_max") + (8 << 20);
+    // Half of the log must take the largest transaction of the workload, with what it makes of pages.
+    let transaction = 8 * number("transaction_bytes_max") + 4 * u64::from(options.page_bytes);
+    let least = (2 * transaction + 2 * window).max(8 * window);
+    log.file_bytes_max = log.file_bytes + least + window * number("file_windows_max");
     options
-}
-
-struct FalconDatabase {
-    falcon: Falcon,
-}
-
-impl Database for FalconDatabase {
-    fn begin(&self, access: Access) -> Result<Box<dyn Transaction + '_>, EngineError> {
-        let table = self.falcon.table(TABLE).ok_or_else(gone)?;
-        let by_key = table.index(BY_KEY).ok_or_else(gone)?;
-        Ok(Box::new(FalconTransaction { txn: self.falcon.begin(), access, table, by_key }))
-    }
-
-    fn check(&mut self) -> Result<(), EngineError> {
-        let report = self.falcon.verify().map_err(failure)?;
-        match report.problems.as_slice() {
-            [] => Ok(()),
-            problems => Err(EngineError::Corrupt { what: problems.join("; ") }),
-        }
-    }
-
-    fn close(self: Box<Self>) -> Result<Promise, EngineError> {
-        self.falcon.close().map_err(failure)?;
-        Ok(Promise::Durable)
-    }
-}
-
-fn gone() -> EngineError {
-    EngineError::Corrupt { what: "the table of pairs is gone".into() }
-}
-
-struct FalconTransaction<'d> {
-    txn: Txn<'d>,
-    access: Access,
-    table: falcon::Table,
-    by_key: falcon::Index,
-}
-
-impl FalconTransaction<'_> {
-    fn find(
-        &mut self,
-        key: &[u8],
-    ) -> Result<Option<(falcon::page::RecordNumber, falcon::Row)>, EngineError> {
-        let key = [bytes(key)];
-        let found = match self.access {
-            Access::Read => self.txn.get(&self.by_key, &key),
-            Access::Write => self.txn.get_for_update(&self.by_key, &key),
-        };
-        found.map_err(failure)
-    }
-
-    fn may_write(&self) -> Result<(), EngineError> {
-        match self.access {
-            Access::Write => Ok(()),
-            Access::Read => Err(EngineError::Refused { what: "the transaction only reads".into() }),
-        }
-    }
-}
-
-impl Transaction for FalconTransaction<'_> {
-    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.find(key)?.map(|(_, row)| pair(row).map(|(_, value)| value)).transpose()
-    }
-
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
-        self.may_write()?;
-        let row = [bytes(key), bytes(value)];
-        let put = match self.find(key)? {
-            Some((record, _)) => self.txn.update(&self.table, record, &row).map(drop),
-            None => self.txn.insert(&self.table, &row).map(drop),
-        };
-        put.map_err(failure)
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Result<(), EngineError> {
-        self.may_write()?;
-        if let Some((record, _)) = self.find(key)? {
-            self.txn.delete(&self.table, record).map_err(failure)?;
-        }
-        Ok(())
-    }
-
-    fn range(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, EngineError> {
-        let (from, to) = ([bytes(from)], to.map(|to| [bytes(to)]));
-        let to = to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
-        let from = Bound::Included(&from[..]);
-        let range = self.txn.range(&self.by_key, from, to, falcon::Direction::Forward);
-        let mut pairs = Vec::new();
-        for found in range.map_err(failure)? {
-            pairs.push(pair(found.map_err(failure)?.1)?);
-        }
-        Ok(pairs)
-    }
-
-    fn commit(self: Box<Self>) -> Result<Promise, EngineError> {
-        self.txn.commit().map_err(failure)?;
-        Ok(Promise::Durable)
-    }
-
-    fn rollback(self: Box<Self>) -> Result<(), EngineError> {
-        self.txn.rollback();
-        Ok(())
-    }
-}
-
-fn bytes(bytes: &[u8]) -> KeyValue<'_> {
-    KeyValue::Bytes(bytes.into())
-}
-
-/// The key and the value of a row.
-fn pair(row: falcon::Row) -> Result<Pair, EngineError> {
-    match <[KeyValue<'_>; 2]>::try_from(row) {
-        Ok([KeyValue::Bytes(key), KeyValue::Bytes(value)]) => {
-            Ok((key.into_owned(), value.into_owned()))
-        }
-        other => Err(EngineError::Corrupt { what: format!("a row is no pair: {other:?}") }),
-    }
 }
 
 /// What a client can do about an error of Falcon's.

@@ -188,6 +188,28 @@ fn differs(
     breach
 }
 
+/// Judges that a recovery which was disturbed comes to what an undisturbed one came to.
+///
+/// # Errors
+///
+/// The first pair that differs.
+pub fn judge_repeated(undisturbed: &[Pair], found: &[Pair]) -> Result<(), Breach> {
+    if undisturbed == found {
+        return Ok(());
+    }
+    let differs = |pair: &&Pair| find(found, &pair.0) != Some(&pair.1);
+    let is_new = |pair: &&Pair| find(undisturbed, &pair.0).is_none();
+    let first = undisturbed.iter().find(differs).or_else(|| found.iter().find(is_new));
+    let (key, _) = first.expect("states that differ, each in the order of its keys");
+    let (want, have) = (find(undisturbed, key), find(found, key));
+    let sentence = "a recovery that was cut off ends in another state than an undisturbed one";
+    Err(Breach::new(Property::Recovery, sentence, After::PowerLoss.words())
+        .row("expected", format!("{} = {}", show_key(key), show_value(want)))
+        .row("found", format!("{} = {}", show_key(key), show_value(have)))
+        .bytes(want, have)
+        .path(show_key(key)))
+}
+
 fn find<'a>(state: &'a [Pair], key: &[u8]) -> Option<&'a [u8]> {
     let index = state.binary_search_by(|(k, _)| k.as_slice().cmp(key)).ok()?;
     Some(&state[index].1)

@@ -31,8 +31,10 @@ pub(crate) struct Knobs {
 impl Knobs {
     /// Sorts the settings of a case.
     pub(crate) fn of(case: &Case, mut scenario: Scenario) -> Result<Knobs, CaseError> {
+        // What the user fixes wins over the scenario.
+        let fixed = scenario.settings.clone().into_iter().chain(case.settings.iter().cloned());
         let (own, engine): (Vec<_>, Vec<_>) =
-            case.settings.iter().cloned().partition(|(name, _)| KNOWN.contains(&name.as_str()));
+            fixed.partition(|(name, _)| KNOWN.contains(&name.as_str()));
         let mut contract = None;
         let mut concurrency = None;
         for (name, value) in own {

@@ -20,6 +20,7 @@ use crate::engine::{Concurrency, Contract, Engine, Promise, Settings, SettingsDr
 use crate::oracle::Breach;
 use crate::oracle::history::History;
 use crate::oracle::recovered::After;
+use crate::run::aside::Aside;
 use crate::run::knobs::Knobs;
 use crate::run::outcome::unless_stopped;
 use crate::run::rates::{self, Admission};
@@ -27,11 +28,6 @@ use crate::run::session::{Done, Session, Task};
 use crate::run::{Case, CaseError, Outcome, Wishes, verdict, wished};
 use crate::scenario::Scenario;
 use crate::workload::{self, Sizes, Witness};
-
-/// Boots that end before the engine has opened, one after the other.
-const RECOVERY_CRASHES_MAX: u32 = 3;
-const RECOVERY_CRASH_PPM: u32 = 100_000;
-const PROCESS_CRASH_PPM: u32 = 150_000;
 
 /// Engines whose state belongs to the process take turns.
 static PROCESS: Mutex<()> = Mutex::new(());
@@ -60,7 +56,8 @@ pub(crate) fn settings(
     knobs: &Knobs,
     choices: &mut Choices,
 ) -> Result<Settings, CaseError> {
-    let mut draw = SettingsDraw::new(choices, engine.name(), &knobs.engine);
+    let room = workload::room(&knobs.scenario.workload);
+    let mut draw = SettingsDraw::new(choices, engine.name(), &knobs.engine).with_room(room);
     let own = engine.draw(&mut draw)?;
     let values = draw.finish()?;
     let ways = engine.concurrency();
@@ -127,13 +124,8 @@ fn on_this_thread(
     let mut machine = Machine::new(config, choices);
     rates::set(&mut machine, &plan.rates);
     let contract = knobs.contract.unwrap_or(plan.settings.contract);
-    let witness = Witness::new(contract, plan.claims);
-    if engine.in_flight_may_return(&plan.settings) {
-        witness.let_in_flight_return();
-    }
-    if engine.seen_may_be_lost(&plan.settings) {
-        witness.let_seen_be_lost();
-    }
+    let lanes = if knobs.scenario.workload.lanes { plan.sizes.clients } else { 1 };
+    let witnesses: Vec<Witness> = (0..lanes).map(|_| witness(engine, &plan, contract)).collect();
     let Some(workload) = workload::of_kind(knobs.scenario.workload.kind, plan.sizes) else {
         return Err(CaseError::BadScenario {
             file: case.scenario.clone(),
@@ -144,8 +136,11 @@ fn on_this_thread(
         engine,
         settings: &plan.settings,
         workload: &*workload,
-        witness: &witness,
+        witnesses: &witnesses,
         sizes: plan.sizes,
+        ends: knobs.scenario.ends,
+        upkeep: knobs.scenario.workload.upkeep,
+        aside: Aside::default(),
         break_sync: case.break_sync,
         live_within_ns: bounds.live_within_ms.saturating_mul(1_000_000),
         looked: AtomicBool::new(false),
@@ -154,7 +149,7 @@ fn on_this_thread(
     let after = Cell::new(After::ProcessCrash);
     let life = Life { machine: &mut machine, session: &session, cuts, after };
     let verdict = life.live(&plan);
-    let mut outcome = outcome(&mut machine, &witness, verdict, wishes, contract, &plan);
+    let mut outcome = outcome(&mut machine, &witnesses, verdict, wishes, contract, &plan);
     let canary = engine.is_canary();
     outcome.findings.retain(|finding| knobs.scenario.judges(finding.property));
     let beyond: Vec<Fault> = Fault::ALL
@@ -168,6 +163,18 @@ fn on_this_thread(
     }
     wished::fulfil(&machine, case, wishes, &mut outcome);
     Ok(outcome)
+}
+
+/// Who keeps what is seen of one history.
+fn witness(engine: &dyn Engine, plan: &Plan, contract: Contract) -> Witness {
+    let witness = Witness::new(contract, plan.claims);
+    if engine.in_flight_may_return(&plan.settings) {
+        witness.let_in_flight_return();
+    }
+    if engine.seen_may_be_lost(&plan.settings) {
+        witness.let_seen_be_lost();
+    }
+    witness
 }
 
 impl Plan {
@@ -230,14 +237,14 @@ impl Plan {
     }
 
     /// Where a boot may end: somewhere in the work that it is going to do.
-    fn power(&self, recovery_ppm: u32) -> PowerDraw {
+    fn power(&self, recovery_ppm: u32, process_crash_ppm: u32) -> PowerDraw {
         let commits = self.sizes.commits();
         PowerDraw {
             disk_ops_max: 8 + commits * 12,
             syncs_max: 1 + self.syncs,
             steps_max: 100 + commits * 100,
             recovery_ppm,
-            process_crash_ppm: PROCESS_CRASH_PPM,
+            process_crash_ppm,
             off: self.off,
         }
     }
@@ -255,23 +262,27 @@ struct Life<'a> {
 impl Life<'_> {
     /// Runs all boots; a verdict of the machine ends them.
     fn live(mut self, plan: &Plan) -> Option<(Breach, u32, u64)> {
+        let ends = self.session.ends;
         let mut recovery_crashes = 0;
         let mut boots = 0;
-        while boots < plan.boots && !self.session.witness.is_over() {
+        while boots < plan.boots && !self.session.is_over() {
             // A recovery that was cut often enough is let through.
-            let recovery_ppm =
-                if recovery_crashes < RECOVERY_CRASHES_MAX { RECOVERY_CRASH_PPM } else { 1 };
-            let ending = Ending::Drawn(plan.power(recovery_ppm));
+            let is_cut = recovery_crashes < ends.recovery_depth;
+            let recovery_ppm = if is_cut { ends.recovery_ppm } else { 1 };
+            let ending = match ends.at_rest {
+                true => Ending::Never,
+                false => Ending::Drawn(plan.power(recovery_ppm, ends.process_crash_ppm)),
+            };
             let opened = match self.boot(ending, Task::Work) {
                 Ok(opened) => opened,
                 Err(verdict) => return Some(verdict),
             };
             recovery_crashes = if opened { 0 } else { recovery_crashes + 1 };
-            boots += u64::from(opened || recovery_crashes > RECOVERY_CRASHES_MAX);
+            boots += u64::from(opened || recovery_crashes > ends.recovery_depth);
         }
         self.machine.faults().hold_back(true);
         for task in [Task::Live, Task::Look] {
-            if self.session.witness.is_over() {
+            if self.session.is_over() {
                 return None;
             }
             if let Err(verdict) = self.boot(Ending::Never, task) {
@@ -301,14 +312,38 @@ impl Life<'_> {
         };
         let looked = session.looked.load(Ordering::Relaxed);
         self.after.set(judged_after(after, end, looked));
+        if session.ends.repeat_recovery && boot.opened && task == Task::Work {
+            session.aside.forget();
+            if end == After::PowerLoss && !session.is_over() {
+                self.recover_aside()?;
+            }
+        }
         Ok(boot.opened)
+    }
+
+    /// Recovers once without a disturbance, on a copy of the disk.
+    fn recover_aside(&mut self) -> Result<(), (Breach, u32, u64)> {
+        let before = self.machine.disk().with_model(|model| model.clone());
+        self.machine.faults().hold_back(true);
+        let number = self.machine.counters().boots as u32 + 1;
+        let (session, after) = (self.session, self.after.get());
+        let boot = self
+            .machine
+            .boot(Ending::Never, |ctx| session.run(ctx.disk(), number, Task::Aside, after));
+        self.machine.faults().hold_back(false);
+        self.machine.disk().with_model(|model| *model = before);
+        match boot.end {
+            End::Verdict(verdict) => Err((verdict::breach_of(&verdict), number, verdict.step)),
+            _ => Ok(()),
+        }
     }
 
     /// The boot ended by itself: the power goes now, or the process is started again.
     fn rest(&mut self) -> After {
         let cut = self.machine.choices().choose("life/cut_at_rest", 16);
         // At rest there is rarely anything to lose, but shutdowns are to be judged.
-        if cut == 15 && self.cuts {
+        let cut_from = if self.session.ends.at_rest { 8 } else { 15 };
+        if cut >= cut_from && self.cuts {
             self.machine.cut_power();
             return After::PowerLoss;
         }
@@ -324,18 +359,20 @@ fn judged_after(before: After, end: After, looked: bool) -> After {
 
 fn outcome(
     machine: &mut Machine,
-    witness: &Witness,
+    witnesses: &[Witness],
     verdict: Option<(Breach, u32, u64)>,
     wishes: &Wishes,
     contract: Contract,
     plan: &Plan,
 ) -> Outcome {
-    let mut breaches = witness.take_breaches();
+    let mut breaches: Vec<_> = witnesses.iter().flat_map(Witness::take_breaches).collect();
+    breaches.sort_by_key(|(_, _, step)| *step);
     breaches.extend(unless_stopped(verdict, wishes));
     let drawn = plan.words(contract, machine.strategy().name());
     let mut outcome = Outcome::of(machine, breaches, drawn);
-    outcome.counters.commits_acked = witness.history(History::acked_count);
-    outcome.counters.resurrected = witness.history(History::resurrected_count);
+    let sum = |count: fn(&History) -> u64| witnesses.iter().map(|w| w.history(count)).sum();
+    outcome.counters.commits_acked = sum(History::acked_count);
+    outcome.counters.resurrected = sum(History::resurrected_count);
     outcome
 }
 

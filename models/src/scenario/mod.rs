@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 mod schema;
 
-pub use schema::{Bounds, Scenario, Span, Workload, WorkloadKind};
+pub use schema::{Bounds, Ends, Scenario, Span, Workload, WorkloadKind};
 
 use crate::run::CaseError;
 
@@ -37,6 +37,17 @@ static BUILT_IN: &[BuiltIn] = built_in![
     "kv/cycle",
     "kv/counter",
     "kv/range",
+    "recovery/kill-restart",
+    "recovery/kill-at-end",
+    "recovery/double",
+    "recovery/incarnations",
+    "cache/shadowed-tablespace",
+    "cache/bucket-latches",
+    "log/group-commit",
+    "log/rotation",
+    "io/errors",
+    "qa/random-queries",
+    "clock/jump",
     "instrument/self-check"
 ];
 

@@ -27,6 +27,12 @@ pub struct Scenario {
     /// Rates of single faults in millionths, in place of those that the profile draws.
     #[serde(default)]
     pub faults: BTreeMap<Fault, u32>,
+    /// How boots end.
+    #[serde(default)]
+    pub ends: Ends,
+    /// Settings of the engine that are not drawn; for a scenario of one engine.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// What the clients of a scenario do.
@@ -47,6 +53,13 @@ pub struct Workload {
     /// Bytes of one value.
     #[serde(default = "default_value_bytes")]
     pub value_bytes: Span,
+    /// Whether each client has keys, and a history, of its own: they meet in the engine alone, and commit
+    /// at once. Else each transaction stands on the one before.
+    #[serde(default)]
+    pub lanes: bool,
+    /// Whether clients also ask the engine for what changes nothing that a transaction sees.
+    #[serde(default)]
+    pub upkeep: bool,
 }
 
 /// The workloads there are.
@@ -100,6 +113,34 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Bounds { boots: Span(2, 6), steps: 4_000_000, live_within_ms: 600_000 }
+    }
+}
+
+/// How boots end, before the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ends {
+    /// Whether a boot ends only when its clients are done: half of them by the process, half by the power.
+    pub at_rest: bool,
+    /// How many of a million boots end before the engine has opened.
+    pub recovery_ppm: u32,
+    /// How many such boots may follow each other.
+    pub recovery_depth: u32,
+    /// How many of a million boots end by the process.
+    pub process_crash_ppm: u32,
+    /// Whether each recovery from a power loss is made beside an undisturbed one, and must come to the same.
+    pub repeat_recovery: bool,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Ends {
+            at_rest: false,
+            recovery_ppm: 100_000,
+            recovery_depth: 3,
+            process_crash_ppm: 150_000,
+            repeat_recovery: false,
+        }
     }
 }
 
@@ -177,6 +218,14 @@ impl Scenario {
         }
         if let Some((fault, ppm)) = self.faults.iter().find(|(_, ppm)| **ppm > PPM) {
             return Err(format!("faults.{fault} = {ppm}: it takes millionths, 0 to {PPM}"));
+        }
+        for (name, ppm) in [
+            ("recovery_ppm", self.ends.recovery_ppm),
+            ("process_crash_ppm", self.ends.process_crash_ppm),
+        ] {
+            if ppm > PPM {
+                return Err(format!("ends.{name} = {ppm}: it takes millionths, 0 to {PPM}"));
+            }
         }
         if self.bounds.steps == 0 || self.bounds.live_within_ms == 0 {
             return Err("bounds.steps and bounds.live_within_ms are at least 1".into());

@@ -16,13 +16,14 @@ mod concurrency;
 mod model;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use falconry_seam::disk::Disk;
 use falconry_sim::fault::{Fault, FaultSet, When};
 
-use crate::scenario::{Bounds, Scenario, Span, Workload, WorkloadKind};
+use crate::scenario::{Bounds, Ends, Scenario, Span, Workload, WorkloadKind};
 
 pub(crate) use model::Model;
 
@@ -148,9 +149,19 @@ impl Specimen {
             about: self.bug.into(),
             engines: Some(vec![ENGINE.into()]),
             holds: None,
-            workload: Workload { kind, clients, transactions, keys, value_bytes },
+            workload: Workload {
+                kind,
+                clients,
+                transactions,
+                keys,
+                value_bytes,
+                lanes: false,
+                upkeep: false,
+            },
             bounds: Bounds { boots: Span(2, 5), steps: STEPS_MAX, ..Bounds::default() },
             faults: self.faults.iter().copied().collect(),
+            ends: Ends::default(),
+            settings: BTreeMap::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use falconry_seam::thread;
 
+use super::attempt::checked;
 use super::{Attempt, Stop, Witness, Workload, is_made, pick};
 use crate::engine::{Access, Database, EngineError};
 use crate::oracle::history::VersionId;
@@ -25,6 +26,8 @@ pub struct Client<'a> {
     pub witness: &'a Witness,
     /// Its number, from 0.
     pub number: u32,
+    /// Whether it also asks the engine for upkeep.
+    pub upkeep: bool,
 }
 
 impl Client<'_> {
@@ -66,6 +69,10 @@ impl Client<'_> {
     }
 
     fn one(&self) -> Result<(), Stop> {
+        if self.upkeep && pick("workload/upkeep", 6) == 5 {
+            return self
+                .retried(|client| checked(client.witness, "upkeep", client.database.upkeep()));
+        }
         match pick("workload/kind", 8) {
             0..=5 => self.write(),
             6 => self.retried(|client| {

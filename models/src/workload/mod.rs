@@ -15,20 +15,25 @@ mod bank;
 mod client;
 mod counter;
 mod cycle;
+mod lane;
 mod ledger;
 mod range;
 mod witness;
 
 pub use attempt::{Attempt, Stop};
 pub use client::{Client, set_up};
+pub use lane::{Lane, LaneNumber, of_lane, strangers};
 pub use witness::Witness;
 
 use falconry_sim::choice::Choices;
 
-use crate::engine::Pair;
+use crate::engine::{Pair, Room};
 use crate::oracle::Breach;
 use crate::oracle::invariant::Tally;
 use crate::scenario::{self, WorkloadKind};
+
+/// Bytes of a key, and of what says that it has a value, at most.
+const KEY_BYTES_MAX: u64 = 64;
 
 /// The sizes of one run's workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +63,22 @@ impl Sizes {
             keys: spans.keys.draw_small(choices, "size/keys"),
             value_bytes: spans.value_bytes.draw_small(choices, "size/value_bytes"),
         }
+    }
+}
+
+/// What the clients of such a workload may ask for at most.
+pub fn room(spans: &scenario::Workload) -> Room {
+    let value_bytes = match spans.kind {
+        WorkloadKind::Bank | WorkloadKind::Cycle | WorkloadKind::Counter => 8,
+        _ => spans.value_bytes.1,
+    };
+    let pair_bytes = value_bytes + KEY_BYTES_MAX;
+    // A set-up writes all keys, a range that is deleted has all at most.
+    let all_bytes = spans.keys.1 * (8 + KEY_BYTES_MAX);
+    let bulk_bytes = range::PAIRS_MAX * (value_bytes / 8 + KEY_BYTES_MAX);
+    Room {
+        pair_bytes_max: pair_bytes as usize,
+        transaction_bytes_max: (all_bytes + bulk_bytes + range::LARGE_MAX * pair_bytes) as usize,
     }
 }
 

@@ -7,6 +7,10 @@ use crate::oracle::invariant::Tally;
 
 const ACTIONS_MAX: u64 = 6;
 const BULK_MAX: u64 = 48;
+/// Pairs that a transaction puts, at most. All but [`LARGE_MAX`] have an eighth of the largest value.
+pub(super) const PAIRS_MAX: u64 = (ACTIONS_MAX + 1) * BULK_MAX;
+/// Pairs of the largest value that it puts, at most.
+pub(super) const LARGE_MAX: u64 = ACTIONS_MAX + 1;
 
 /// The keys and values.
 pub(super) struct Range {

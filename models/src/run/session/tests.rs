@@ -42,14 +42,18 @@ impl Workload for Doubtful {
 fn the_invariant_is_asked_of_every_state_that_the_history_allows() {
     let values = vec![("sync_every".to_string(), "1".to_string())];
     let settings = Settings::new(values, Contract::Durable, Concurrency::Seam);
-    let witness = Witness::new(Contract::Durable, FaultSet::ALL);
+    let witnesses = [Witness::new(Contract::Durable, FaultSet::ALL)];
+    let [witness] = &witnesses;
     let workload = Doubtful::default();
     let session = Session {
         engine: engine::find("canary").unwrap(),
         settings: &settings,
         workload: &workload,
-        witness: &witness,
+        witnesses: &witnesses,
         sizes: Sizes { clients: 1, transactions: 1, keys: 1, value_bytes: 1 },
+        ends: Ends::default(),
+        upkeep: false,
+        aside: Aside::default(),
         break_sync: false,
         live_within_ns: u64::MAX,
         looked: AtomicBool::new(false),

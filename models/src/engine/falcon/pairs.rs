@@ -1,0 +1,336 @@
+//! Pairs as rows of Falcon's tables.
+//!
+//! # Method
+//!
+//! A pair is a row of one of a few tables, by a sum of its key: the key, a tag made of the value's first bytes,
+//! the value. The key has a unique index, and tag and key may have another. A transaction that may write locks
+//! what it reads for writing at once, so that two that read the same do not end in a deadlock each time. Where
+//! several calls of the engine must come to the same answer, the run's choices say which is made; where two
+//! are made, they are compared.
+//!
+//! # Invariant
+//!
+//! Nothing is repaired: an answer of the engine is passed on as it came, or two that differ are told.
+
+use std::ops::Bound;
+
+use falcon::page::RecordNumber;
+use falcon::page::key::KeyValue;
+use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
+
+use super::failure;
+use crate::engine::{Access, Database, EngineError, Pair, Promise, Settings, Transaction};
+
+const BY_KEY: &str = "by_key";
+const BY_TAG: &str = "by_tag";
+const TAG_BYTES: usize = 2;
+/// Tables that upkeep makes.
+const SCRATCH_COUNT: u64 = 4;
+
+/// How the engine is used.
+#[derive(Clone, Debug)]
+pub(super) struct Use {
+    tables: u64,
+    tag_index: bool,
+    insert_first: bool,
+    range_by: String,
+}
+
+impl Use {
+    pub(super) fn of(settings: &Settings) -> Use {
+        Use {
+            tables: settings.number("tables"),
+            tag_index: settings.flag("tag_index"),
+            insert_first: settings.flag("insert_first"),
+            range_by: settings.text("range_by").into(),
+        }
+    }
+
+    fn spec(&self, table: u64) -> TableSpec {
+        let spec = TableSpec::new(name(table), 3).index(BY_KEY, &[0], true);
+        if self.tag_index { spec.index(BY_TAG, &[1, 0], false) } else { spec }
+    }
+
+    /// The table of a key: neighbours are in different ones.
+    fn table_of(&self, key: &[u8]) -> usize {
+        let sum: u64 = key.iter().map(|byte| u64::from(*byte)).sum();
+        (sum % self.tables) as usize
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.range_by == "mixed"
+    }
+
+    fn way(&self) -> Way {
+        match self.range_by.as_str() {
+            "index" => Way::Forward,
+            "backward" => Way::Backward,
+            "scan" => Way::Scan,
+            _ => [Way::Forward, Way::Backward, Way::Scan][pick("falcon/range", 3) as usize],
+        }
+    }
+}
+
+/// How a range is read.
+#[derive(Clone, Copy)]
+enum Way {
+    Forward,
+    Backward,
+    Scan,
+}
+
+fn pick(label: &'static str, bound: u64) -> u64 {
+    falconry_sim::choose(label, bound)
+}
+
+fn name(table: u64) -> String {
+    format!("pair-{table}")
+}
+
+pub(super) struct FalconDatabase {
+    falcon: Falcon,
+    used: Use,
+}
+
+/// A table of pairs with its index.
+struct Place {
+    table: falcon::Table,
+    by_key: falcon::Index,
+}
+
+impl FalconDatabase {
+    /// Makes the tables that are not there yet.
+    pub(super) fn new(falcon: Falcon, used: Use) -> Result<FalconDatabase, EngineError> {
+        for table in (0..used.tables).filter(|table| falcon.table(&name(*table)).is_none()) {
+            falcon.create_table(&used.spec(table)).map_err(failure)?;
+        }
+        Ok(FalconDatabase { falcon, used })
+    }
+
+    fn place(&self, table: u64) -> Result<Place, EngineError> {
+        let gone = || EngineError::Corrupt { what: format!("table {} is gone", name(table)) };
+        let table = self.falcon.table(&name(table)).ok_or_else(gone)?;
+        let by_key = table.index(BY_KEY).ok_or_else(gone)?;
+        Ok(Place { table, by_key })
+    }
+
+    /// A table of its own that gets a row more.
+    fn scratch(&self) -> Result<(), Error> {
+        let name = format!("scratch-{}", pick("falcon/scratch", SCRATCH_COUNT));
+        let spec = TableSpec::new(name.clone(), 1).index("all", &[0], false);
+        let table = match self.falcon.table(&name) {
+            Some(table) => table,
+            None => match self.falcon.create_table(&spec) {
+                // Another client was faster.
+                Err(Error::Schema { .. }) => return Ok(()),
+                made => made?,
+            },
+        };
+        let mut txn = self.falcon.begin();
+        txn.insert(&table, &[bytes(b"row")])?;
+        txn.commit()
+    }
+}
+
+impl Database for FalconDatabase {
+    fn begin(&self, access: Access) -> Result<Box<dyn Transaction + '_>, EngineError> {
+        let places = (0..self.used.tables).map(|table| self.place(table));
+        let places = places.collect::<Result<_, _>>()?;
+        let txn = self.falcon.begin();
+        Ok(Box::new(FalconTransaction { txn, access, places, used: &self.used }))
+    }
+
+    fn upkeep(&self) -> Result<(), EngineError> {
+        let done = match pick("falcon/upkeep", 4) {
+            0 => self.falcon.checkpoint(),
+            1 => {
+                let place = self.place(pick("falcon/locked", self.used.tables))?;
+                let is_exclusive = pick("falcon/exclusive", 2) == 1;
+                self.falcon.begin().lock_table(&place.table, is_exclusive)
+            }
+            _ => self.scratch(),
+        };
+        done.map_err(failure)
+    }
+
+    fn check(&mut self) -> Result<(), EngineError> {
+        let report = self.falcon.verify().map_err(failure)?;
+        match report.problems.as_slice() {
+            [] => Ok(()),
+            problems => Err(EngineError::Corrupt { what: problems.join("; ") }),
+        }
+    }
+
+    fn close(self: Box<Self>) -> Result<Promise, EngineError> {
+        self.falcon.close().map_err(failure)?;
+        Ok(Promise::Durable)
+    }
+}
+
+struct FalconTransaction<'d> {
+    txn: Txn<'d>,
+    access: Access,
+    places: Vec<Place>,
+    used: &'d Use,
+}
+
+impl FalconTransaction<'_> {
+    fn find(&self, key: &[u8]) -> Result<Option<(RecordNumber, Row)>, EngineError> {
+        let Place { table, by_key } = &self.places[self.used.table_of(key)];
+        let key = [bytes(key)];
+        let found = match self.access {
+            Access::Write => self.txn.get_for_update(by_key, &key),
+            Access::Read if self.used.is_mixed() => {
+                return self.find_again(table, by_key, &key);
+            }
+            Access::Read => self.txn.get(by_key, &key),
+        };
+        found.map_err(failure)
+    }
+
+    /// By a batch of one key twice, then by the record's number.
+    fn find_again(
+        &self,
+        table: &falcon::Table,
+        by_key: &falcon::Index,
+        key: &[KeyValue<'_>],
+    ) -> Result<Option<(RecordNumber, Row)>, EngineError> {
+        let found = self.txn.get_many(by_key, &[key.to_vec(), key.to_vec()]).map_err(failure)?;
+        let again = match &found[0] {
+            Some((record, _)) => {
+                let row = self.txn.read(table, *record).map_err(failure)?;
+                row.map(|row| (*record, row))
+            }
+            None => None,
+        };
+        if found[0] != found[1] || found[0] != again {
+            let what = format!("one row was read as {found:?} and as {again:?}");
+            return Err(EngineError::Corrupt { what });
+        }
+        Ok(again)
+    }
+
+    fn may_write(&self) -> Result<(), EngineError> {
+        match self.access {
+            Access::Write => Ok(()),
+            Access::Read => Err(EngineError::Refused { what: "the transaction only reads".into() }),
+        }
+    }
+
+    /// The pairs of one table in a range.
+    fn of_table(
+        &self,
+        place: &Place,
+        from: &[u8],
+        to: Option<&[u8]>,
+    ) -> Result<Vec<Pair>, EngineError> {
+        let direction = match self.used.way() {
+            Way::Forward => Direction::Forward,
+            Way::Backward => Direction::Backward,
+            Way::Scan => return self.scanned(place, from, to),
+        };
+        let (from, to) = ([bytes(from)], to.map(|to| [bytes(to)]));
+        let to = to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
+        let range = self.txn.range(&place.by_key, Bound::Included(&from[..]), to, direction);
+        let found = range.map_err(failure)?;
+        let mut pairs = found.map(of_found).collect::<Result<Vec<_>, _>>()?;
+        if direction == Direction::Backward {
+            pairs.reverse();
+        }
+        // The order of the index is the engine's promise; the merge of tables would hide it.
+        if !pairs.is_sorted_by(|(one, _), (other, _)| one < other) {
+            let keys: Vec<_> = pairs.into_iter().map(|(key, _)| key).collect();
+            return Err(EngineError::Corrupt {
+                what: format!("a range is out of order: {keys:?}"),
+            });
+        }
+        Ok(pairs)
+    }
+
+    fn scanned(
+        &self,
+        place: &Place,
+        from: &[u8],
+        to: Option<&[u8]>,
+    ) -> Result<Vec<Pair>, EngineError> {
+        let scan = self.txn.scan(&place.table).map_err(failure)?;
+        let pairs = scan.map(of_found).collect::<Result<Vec<_>, _>>()?;
+        let is_in = |key: &[u8]| from <= key && to.is_none_or(|to| key < to);
+        Ok(pairs.into_iter().filter(|(key, _)| is_in(key)).collect())
+    }
+}
+
+impl Transaction for FalconTransaction<'_> {
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.find(key)?.map(|(_, row)| pair(row).map(|(_, value)| value)).transpose()
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        self.may_write()?;
+        let tag = &value[..value.len().min(TAG_BYTES)];
+        let row = [bytes(key), bytes(tag), bytes(value)];
+        let place = self.used.table_of(key);
+        if self.used.insert_first {
+            match self.txn.insert(&self.places[place].table, &row) {
+                Err(Error::Duplicate { .. }) => {}
+                inserted => return inserted.map(drop).map_err(failure),
+            }
+        }
+        let found = self.find(key)?;
+        let table = &self.places[place].table;
+        let put = match found {
+            Some((record, _)) => self.txn.update(table, record, &row).map(drop),
+            None => self.txn.insert(table, &row).map(drop),
+        };
+        put.map_err(failure)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), EngineError> {
+        self.may_write()?;
+        if let Some((record, _)) = self.find(key)? {
+            let table = &self.places[self.used.table_of(key)].table;
+            self.txn.delete(table, record).map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    fn range(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, EngineError> {
+        let mut pairs = Vec::new();
+        for place in &self.places {
+            pairs.extend(self.of_table(place, from, to)?);
+        }
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(pairs)
+    }
+
+    fn commit(self: Box<Self>) -> Result<Promise, EngineError> {
+        self.txn.commit().map_err(failure)?;
+        Ok(Promise::Durable)
+    }
+
+    fn rollback(self: Box<Self>) -> Result<(), EngineError> {
+        self.txn.rollback();
+        Ok(())
+    }
+}
+
+fn bytes(bytes: &[u8]) -> KeyValue<'_> {
+    KeyValue::Bytes(bytes.into())
+}
+
+fn of_found(found: falcon::Result<(RecordNumber, Row)>) -> Result<Pair, EngineError> {
+    pair(found.map_err(failure)?.1)
+}
+
+/// The key and the value of a row, whose tag must be its value's.
+fn pair(row: Row) -> Result<Pair, EngineError> {
+    match <[KeyValue<'_>; 3]>::try_from(row) {
+        Ok([KeyValue::Bytes(key), KeyValue::Bytes(tag), KeyValue::Bytes(value)])
+            if *tag == value[..value.len().min(TAG_BYTES)] =>
+        {
+            Ok((key.into_owned(), value.into_owned()))
+        }
+        Ok(other) => Err(EngineError::Corrupt { what: format!("a row is no pair: {other:?}") }),
+        Err(other) => Err(EngineError::Corrupt { what: format!("a row is no pair: {other:?}") }),
+    }
+}
