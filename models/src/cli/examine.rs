@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use falconry_sim::choice::Recording;
+use falconry_sim::choice::{Capsule, Recording};
 use serde::Serialize;
 
 use super::exit::{Exit, Stop};
@@ -11,7 +11,7 @@ use crate::report::{Report, Trust};
 use crate::run::{
     Case, CaseError, Control, Counters, Finding, Outcome, Property, Wishes, control, run_case,
 };
-use crate::shrink::{Alignment, Shrunk};
+use crate::shrink::{self, Alignment, Shrunk};
 use crate::swarm::{
     Examine, Examined, FromWorker, Happening, Pool, SILENCE_MAX, ToWorker, is_interrupted, loss,
 };
@@ -271,8 +271,30 @@ pub fn small_report_of(case: &Case, shrunk: &Shrunk) -> Result<Option<String>, S
     told(case, Some(&shrunk), SNAPSHOT_REVISION).map_err(|error| error.to_string())
 }
 
+/// The report of the run that a capsule stands for, as it is and not fitted, with all that differs from call
+/// to call held still. None when it passes.
+///
+/// # Errors
+///
+/// Says why the capsule cannot be used.
+pub fn report_of_capsule(text: &str) -> Result<Option<String>, String> {
+    let capsule = Capsule::from_text(text).map_err(|error| error.to_string())?;
+    let case = shrink::case_of(&capsule)?;
+    let plain = Wishes { exceptions: Some(capsule.exceptions), ..Wishes::default() };
+    told_by(&case, plain, None, SNAPSHOT_REVISION).map_err(|error| error.to_string())
+}
+
 fn told(case: &Case, shrunk: Option<&Shrunk>, revision: &str) -> Result<Option<String>, CaseError> {
     let plain = Wishes { exceptions: shrunk.map(Shrunk::exceptions), ..Wishes::default() };
+    told_by(case, plain, shrunk, revision)
+}
+
+fn told_by(
+    case: &Case,
+    plain: Wishes,
+    shrunk: Option<&Shrunk>,
+    revision: &str,
+) -> Result<Option<String>, CaseError> {
     let wishes = Wishes { trace: true, ..plain.clone() };
     let first: Outcome = run_case(case, &wishes)?;
     let second = run_case(case, &wishes)?;

@@ -40,7 +40,7 @@ use session::Session;
 use typed::{Typed, Verb};
 
 pub use environment::case_of_environment;
-pub use examine::{report_of, small_report_of};
+pub use examine::{report_of, report_of_capsule, small_report_of};
 
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {

@@ -11,6 +11,7 @@
 //! No finding counts that the same run has without the bug.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use falcon::Bug;
@@ -19,11 +20,13 @@ use serde::Serialize;
 use super::choice::unusable;
 use super::exit::{Exit, Stop};
 use super::output::grouped;
+use super::replay::write_capsule;
 use super::session::Session;
 use super::show::plain_table;
 use super::typed::PlantedVerb;
 use super::values::did_you_mean;
 use crate::score::{APART, Effort, Find, cases_of, first_find_in, in_parallel, quantile};
+use crate::shrink::{self, Budget};
 use crate::swarm;
 
 /// The engine that has them.
@@ -36,7 +39,68 @@ pub fn planted(session: &Session, verb: &PlantedVerb) -> Result<Exit, Stop> {
         PlantedVerb::Score { starts, limit, names, jobs } => {
             score(session, usize::from(*starts), limit.0, &chosen(names)?, *jobs)
         }
+        PlantedVerb::Shrink { limit, shrink_for, into, names, jobs } => {
+            let times = Times { limit: limit.0, shrink: shrink_for.0 };
+            small(session, times, into, &chosen(names)?, session.jobs(*jobs))
+        }
     }
+}
+
+/// How long a bug may take.
+#[derive(Clone, Copy)]
+struct Times {
+    /// To be found.
+    limit: Duration,
+    /// To be made small.
+    shrink: Duration,
+}
+
+#[derive(Serialize)]
+struct SmallLine {
+    name: &'static str,
+    capsule: Option<String>,
+    shrunk: Option<String>,
+}
+
+/// Writes the capsule of each bug's first find, made small.
+fn small(
+    session: &Session,
+    times: Times,
+    into: &Path,
+    bugs: &[Bug],
+    jobs: usize,
+) -> Result<Exit, Stop> {
+    swarm::install_interrupts();
+    let smalls = in_parallel(jobs, bugs.len(), |index| {
+        let cases = cases_of(ENGINE, bugs[index].name(), 0)?;
+        let find = first_find_in(&cases, times.limit, &swarm::is_interrupted)?;
+        let Some(case) = find.and_then(|find| find.case) else { return Ok(Some(None)) };
+        let budget = Budget::for_time(times.shrink, 1);
+        Ok(Some(shrink::shrink(&case, &session.revision, None, budget)?))
+    })
+    .map_err(unusable)?;
+    let mut missing = 0;
+    for (bug, shrunk) in bugs.iter().zip(smalls) {
+        let name = bug.name();
+        let path = into.join(format!("planted-{name}.capsule"));
+        let line = match shrunk.flatten() {
+            None => {
+                missing += 1;
+                session.output.text(&format!("{name}: not found\n"))?;
+                SmallLine { name, capsule: None, shrunk: None }
+            }
+            Some(shrunk) => {
+                write_capsule(&path, &shrunk.capsule)?;
+                session.output.text(&format!("{name}: {}\n", shrunk.sentence()))?;
+                let capsule = path.display().to_string();
+                SmallLine { name, capsule: Some(capsule), shrunk: Some(shrunk.sentence()) }
+            }
+        };
+        session.output.object("planted_shrink", &line)?;
+    }
+    Ok(Exit::Nothing
+        .and_if(swarm::is_interrupted(), Exit::Interrupted)
+        .and_if(missing > 0, Exit::Inconclusive))
 }
 
 #[derive(Serialize)]

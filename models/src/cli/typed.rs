@@ -393,6 +393,26 @@ pub enum PlantedVerb {
         #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
         jobs: Option<u16>,
     },
+    /// Find each bug, make its failure small, and keep the capsule among the regressions that `cargo test`
+    /// runs first
+    Shrink {
+        /// Time of one core to find a bug; one that is not found by then is said, and gets no capsule
+        #[arg(long, value_name = "TIME", default_value = "60s")]
+        limit: Span,
+        /// Time to make one small
+        #[arg(long, value_name = "TIME", default_value = "20s")]
+        shrink_for: Span,
+        /// The folder of the capsules
+        #[arg(long, value_name = "DIR", default_value = "snapshots/regressions")]
+        into: PathBuf,
+        /// The bugs, as `planted list` names them; none given: all
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// How many at once [default: one a core]
+        #[arg(long, value_name = "N", env = "FALCONRY_JOBS", hide_env_values = true)]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        jobs: Option<u16>,
+    },
 }
 
 /// `findings`.

@@ -12,6 +12,7 @@ mod progress;
 mod protocol;
 mod runner;
 mod silence;
+mod spread;
 mod summary;
 mod tally;
 mod watchdog;

@@ -9,6 +9,7 @@
 use falconry_sim::trace::Event;
 use serde::{Deserialize, Serialize};
 
+use super::spread::Spread;
 use crate::run::{Case, Control, Counters, Finding, Outcome};
 use crate::shrink::{Fit, Shrunk};
 
@@ -103,6 +104,10 @@ pub struct Done {
     pub digests: Vec<u128>,
     /// The sums of their counters.
     pub counters: Counters,
+    /// How their acknowledged commits spread.
+    pub commits: Spread,
+    /// How their power losses spread.
+    pub power_losses: Spread,
     /// What was found, each signature once.
     pub found: Vec<Found>,
     /// Names of the assertion sites that were reached.

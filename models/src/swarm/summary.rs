@@ -49,6 +49,10 @@ pub struct Summary {
     pub process_crashes: u64,
     /// Acknowledged commits.
     pub commits_acked: u64,
+    /// Acknowledged commits of a run, at the median.
+    pub commits_median: u64,
+    /// Power losses of a run, at the median.
+    pub power_losses_median: u64,
     /// Commits that were lost and came back, where durability was not promised.
     pub resurrected: u64,
     /// Scheduling decisions.
@@ -141,6 +145,8 @@ fn summary(
         partial_power_losses: counters.partial_power_losses,
         process_crashes: counters.process_crashes,
         commits_acked: counters.commits_acked,
+        commits_median: tally.commits.median(),
+        power_losses_median: tally.power_losses.median(),
         resurrected: counters.resurrected,
         steps: counters.steps,
         wall_s: (wall_s * 1e3).round() / 1e3,
@@ -196,6 +202,8 @@ fn sum(rows: &[Row<'_>]) -> (Tally, Digest) {
         sum.run += tally.run;
         sum.twice += tally.twice;
         sum.counters.add(&tally.counters);
+        sum.commits.add(&tally.commits);
+        sum.power_losses.add(&tally.power_losses);
         sum.reached.extend(tally.reached.iter().cloned());
         sum.workers_lost += tally.workers_lost;
         let part = tally.digest().value();

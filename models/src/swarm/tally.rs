@@ -17,6 +17,7 @@ use falconry_sim::trace::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Done, Found};
+use super::spread::Spread;
 use crate::run::{Counters, Finding};
 
 /// What a run whose worker was lost adds to the digest.
@@ -34,6 +35,10 @@ pub struct Tally {
     pub twice: u64,
     /// The sums.
     pub counters: Counters,
+    /// How the acknowledged commits of runs spread.
+    pub commits: Spread,
+    /// How their power losses spread.
+    pub power_losses: Spread,
     /// What was found, by signature.
     pub found: BTreeMap<String, Found>,
     /// Findings whose signatures were not kept.
@@ -53,6 +58,8 @@ impl Tally {
         self.run += done.digests.len() as u64;
         self.twice += done.twice;
         self.counters.add(&done.counters);
+        self.commits.add(&done.commits);
+        self.power_losses.add(&done.power_losses);
         self.reached.extend(done.reached);
         self.busy += took;
         self.digest.add(first, done.digests);
@@ -173,6 +180,8 @@ mod tests {
         Done {
             digests: digests.to_vec(),
             counters: Counters::default(),
+            commits: Spread::default(),
+            power_losses: Spread::default(),
             found: found.into_iter().collect(),
             reached: Vec::new(),
             twice: 0,

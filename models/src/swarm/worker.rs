@@ -19,6 +19,7 @@ use falconry_sim::choice::{Capsule, Exception, Recording};
 
 use super::compare::difference;
 use super::protocol::{Batch, Broken, Done, Examine, Examined, Found, FromWorker, Mode, ToWorker};
+use super::spread::Spread;
 use super::watchdog::Watchdog;
 use crate::fuzz;
 use crate::run::{Case, CaseError, Control, Counters, Outcome, Wishes, control, run_case};
@@ -107,6 +108,8 @@ impl Worker {
         let mut done = Done {
             digests: Vec::with_capacity(batch.count as usize),
             counters: Counters::default(),
+            commits: Spread::default(),
+            power_losses: Spread::default(),
             found: Vec::new(),
             reached: Vec::new(),
             twice: 0,
@@ -303,6 +306,8 @@ fn is_run_twice(seed: u64) -> bool {
 fn take_in(done: &mut Done, seed: u64, outcome: Outcome) {
     done.digests.push(outcome.digest);
     done.counters.add(&outcome.counters);
+    done.commits.count(outcome.counters.commits_acked);
+    done.power_losses.count(outcome.counters.power_losses);
     for name in outcome.reached {
         if !done.reached.contains(&name) {
             done.reached.push(name);

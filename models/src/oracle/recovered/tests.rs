@@ -6,6 +6,24 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+
+#[test]
+fn recoveries_of_one_crash_come_to_the_same_or_the_first_difference_is_told() {
+    let pair = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let once = [pair("a", "1"), pair("b", "2")];
+    assert_eq!(judge_repeated(&once, &once), Ok(()));
+    let rows = [
+        (vec![pair("a", "1")], "b = 32 (1 bytes)", "b = no record"),
+        (vec![pair("a", "1"), pair("b", "3")], "b = 32 (1 bytes)", "b = 33 (1 bytes)"),
+        (vec![pair("a", "1"), pair("b", "2"), pair("c", "")], "c = no record", "c =  (0 bytes)"),
+    ];
+    for (found, want, have) in rows {
+        let breach = judge_repeated(&once, &found).expect_err(have);
+        assert_eq!(breach.property, Property::Recovery);
+        let told: Vec<&str> = breach.what.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(told, [want, have]);
+    }
+}
 use crate::engine::Promise;
 use crate::oracle::history::Write;
 
