@@ -20,7 +20,10 @@ use falconry_sim::fault::{Fault, FaultSet};
 use super::{Contract, Database, Engine, EngineError, POWER_CLAIMS, Settings, SettingsDraw};
 use crate::run::CaseError;
 
+mod cache_alone;
+mod log_alone;
 mod pairs;
+mod part;
 
 use pairs::{FalconDatabase, Use};
 
@@ -31,6 +34,9 @@ const PAGE_BYTES: &[(&str, u32)] =
 const BLOCK_BYTES: &[(&str, u32)] = &[("512", 6), ("4096", 3), ("1024", 1), ("65536", 1)];
 /// How ranges are read.
 const RANGE_BY: &[(&str, u32)] = &[("index", 4), ("backward", 2), ("scan", 2), ("mixed", 4)];
+
+/// What is run: the engine, or a part without the rest, which a scenario asks for.
+const PARTS: &[(&str, u32)] = &[("all", 1), ("log", 0), ("cache", 0)];
 
 /// What it survives beside the loss of power: every error that a call of the disk may return. It stops, and
 /// the next opening recovers. Not among them: sectors that are torn within or hold garbage, for without the
@@ -64,6 +70,11 @@ impl Engine for FalconEngine {
         settings: &Settings,
     ) -> Result<Box<dyn Database>, EngineError> {
         let options = options(settings, disk.sector_size());
+        match settings.text("part") {
+            "log" => return log_alone::open(&*disk, options.log),
+            "cache" => return cache_alone::open(&*disk, &options),
+            _ => {}
+        }
         let exists = Falcon::exists(&*disk).map_err(failure)?;
         let falcon = match exists {
             true => Falcon::open(&disk, &options),
@@ -102,6 +113,7 @@ impl Engine for FalconEngine {
         draw.flag("tag_index", 500_000)?;
         draw.flag("insert_first", 500_000)?;
         draw.word("range_by", RANGE_BY)?;
+        draw.word("part", PARTS)?;
         let room = draw.room();
         draw.derived("row_bytes_max", (room.pair_bytes_max + ROW_BYTES_MORE) as u64)?;
         draw.derived("transaction_bytes_max", room.transaction_bytes_max as u64)?;
