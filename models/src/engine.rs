@@ -22,6 +22,7 @@ use falconry_sim::fault::{Fault, FaultSet};
 
 use crate::run::CaseError;
 
+mod beside;
 mod canary;
 mod draw;
 mod falcon;
@@ -29,6 +30,7 @@ mod redb;
 mod registry;
 mod sqlite;
 
+pub use beside::Beside;
 pub use draw::{Room, Settings, SettingsDraw};
 pub use registry::{MACHINE, built_in, check_name, find, names};
 
@@ -193,6 +195,26 @@ pub trait Transaction {
     /// After an error the transaction can only be rolled back.
     fn range(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, EngineError>;
 
+    /// The first `limit` of the pairs that [`Transaction::range`] has, in this order.
+    ///
+    /// # Errors
+    ///
+    /// After an error the transaction can only be rolled back.
+    fn some(
+        &mut self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, EngineError> {
+        let mut pairs = self.range(from, to)?;
+        if order == Order::Descending {
+            pairs.reverse();
+        }
+        pairs.truncate(limit);
+        Ok(pairs)
+    }
+
     /// Commits, and says what that is worth.
     ///
     /// # Errors
@@ -207,6 +229,15 @@ pub trait Transaction {
     ///
     /// As the disk failed. Nothing of the transaction happened all the same.
     fn rollback(self: Box<Self>) -> Result<(), EngineError>;
+}
+
+/// In which order pairs come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The least key first.
+    Ascending,
+    /// The greatest key first.
+    Descending,
 }
 
 /// What a transaction is for.

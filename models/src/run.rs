@@ -5,7 +5,7 @@ use falconry_sim::fault::{FAULT_COUNT, Fault};
 use falconry_sim::trace::{Digest, Event};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{self, Engine};
+use crate::engine::{self, Beside, Engine};
 use crate::scenario::{self, Scenario};
 
 mod aside;
@@ -56,7 +56,10 @@ pub fn run_with(
     wishes: &Wishes,
 ) -> Result<Outcome, CaseError> {
     check_bugs(engine.name(), engine.bugs(), case)?;
-    life::run(engine, scenario, case, wishes)
+    if scenario.beside.is_empty() {
+        return life::run(engine, scenario, case, wishes);
+    }
+    life::run(&Beside::new(engine, &scenario.beside)?, scenario, case, wishes)
 }
 
 /// Says whether a case can be run, without running it.

@@ -28,7 +28,7 @@ use redb::{
 };
 
 use super::{
-    Access, Concurrency, Contract, Database, Engine, EngineError, Pair, Promise, Settings,
+    Access, Concurrency, Contract, Database, Engine, EngineError, Order, Pair, Promise, Settings,
     SettingsDraw, Transaction,
 };
 use crate::run::CaseError;
@@ -272,6 +272,19 @@ impl Transaction for StoreTransaction<'_> {
         self.look(&"range", Vec::new(), |table| table.pairs(from, to))
     }
 
+    fn some(
+        &mut self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, EngineError> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(Vec::new());
+        }
+        self.look(&"some", Vec::new(), |table| table.some(from, to, order, limit))
+    }
+
     fn commit(mut self: Box<Self>) -> Result<Promise, EngineError> {
         let _passed = self.store.pass(&"commit")?;
         match self.inner.take().expect("the transaction has not ended") {
@@ -306,6 +319,13 @@ impl Drop for StoreTransaction<'_> {
 trait Look {
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Failure>;
     fn pairs(&self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, Failure>;
+    fn some(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, Failure>;
 }
 
 impl<T: ReadableTable<&'static [u8], &'static [u8]>> Look for T {
@@ -316,6 +336,26 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Look for T {
     fn pairs(&self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, Failure> {
         let to = to.map_or(Bound::Unbounded, Bound::Excluded);
         let pairs = self.range::<&[u8]>((Bound::Included(from), to))?.map(|entry| {
+            let (key, value) = entry?;
+            Ok((key.value().to_vec(), value.value().to_vec()))
+        });
+        pairs.collect()
+    }
+
+    fn some(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, Failure> {
+        let to = to.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut range = self.range::<&[u8]>((Bound::Included(from), to))?;
+        let next = std::iter::from_fn(|| match order {
+            Order::Ascending => range.next(),
+            Order::Descending => range.next_back(),
+        });
+        let pairs = next.take(limit).map(|entry| {
             let (key, value) = entry?;
             Ok((key.value().to_vec(), value.value().to_vec()))
         });

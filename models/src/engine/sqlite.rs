@@ -22,7 +22,7 @@ use falconry_sqlite::{
 };
 
 use super::{
-    Access, Contract, Database, Engine, EngineError, Pair, Promise, Settings, SettingsDraw,
+    Access, Contract, Database, Engine, EngineError, Order, Pair, Promise, Settings, SettingsDraw,
     Transaction,
 };
 use crate::run::CaseError;
@@ -352,6 +352,34 @@ impl Transaction for SqliteTransaction<'_> {
             Ok(pairs)
         };
         range().map_err(Failed::into)
+    }
+
+    fn some(
+        &mut self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, EngineError> {
+        let some = || {
+            let order = if order == Order::Ascending { "ASC" } else { "DESC" };
+            let below = if to.is_some() { "AND key < ?2" } else { "" };
+            let sql = format!(
+                "SELECT key, value FROM pair WHERE key >= ?1 {below} ORDER BY key {order} \
+                 LIMIT {limit}"
+            );
+            let mut some = self.open()?.prepare(&sql)?;
+            some.bind_blob(1, from)?;
+            if let Some(to) = to {
+                some.bind_blob(2, to)?;
+            }
+            let mut pairs = Vec::new();
+            while some.step()? {
+                pairs.push((some.column_blob(0), some.column_blob(1)));
+            }
+            Ok(pairs)
+        };
+        some().map_err(Failed::into)
     }
 
     fn commit(mut self: Box<Self>) -> Result<Promise, EngineError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::engine::Pair;
+use crate::engine::{Order, Pair};
 use crate::oracle::history::{History, VersionId, Write};
 use crate::oracle::{Breach, show_key, show_value};
 use crate::run::Property;
@@ -69,12 +69,7 @@ pub fn judge_range(
     (from, to): (&[u8], Option<&[u8]>),
     found: &[Pair],
 ) -> Result<(), Breach> {
-    let state = history.range_at(id, from, to);
-    let own = writes
-        .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
-        .take_while(|(key, _)| to.is_none_or(|to| key.as_slice() < to))
-        .map(|(key, write)| (key.as_slice(), write.as_deref()));
-    let mut rest = overlaid(state, own);
+    let mut rest = expected(history, id, writes, (from, to));
     for (key, value) in found {
         match rest.next() {
             Some((k, v)) if k == key && v == value => {}
@@ -91,6 +86,54 @@ pub fn judge_range(
         Some((key, value)) => Err(differs(history, id, key, Some(value), None, "range")),
         None => Ok(()),
     }
+}
+
+/// Judges the first `limit` pairs of such a scan, in an order.
+///
+/// # Errors
+///
+/// At the first pair that is another, missing or too much.
+pub fn judge_some(
+    history: &History,
+    id: VersionId,
+    writes: &BTreeMap<Vec<u8>, Write>,
+    bounds: (&[u8], Option<&[u8]>),
+    (order, limit): (Order, usize),
+    found: &[Pair],
+) -> Result<(), Breach> {
+    let mut wanted: Vec<(&[u8], &[u8])> = expected(history, id, writes, bounds).collect();
+    if order == Order::Descending {
+        wanted.reverse();
+    }
+    wanted.truncate(limit);
+    for at in 0..wanted.len().max(found.len()) {
+        let (want, have) = (wanted.get(at).copied(), found.get(at));
+        let have = have.map(|(key, value)| (key.as_slice(), value.as_slice()));
+        if want != have {
+            let (key, _) = want.or(have).expect("one of them is there");
+            let of_key = |pair: Option<(&'_ [u8], &'_ [u8])>| {
+                pair.filter(|(other, _)| *other == key).map(|(_, value)| value.to_vec())
+            };
+            let (want, have) = (of_key(want), of_key(have));
+            return Err(differs(history, id, key, want.as_deref(), have.as_deref(), "some"));
+        }
+    }
+    Ok(())
+}
+
+/// The pairs that a transaction must see from `from` and below `to`.
+fn expected<'a>(
+    history: &'a History,
+    id: VersionId,
+    writes: &'a BTreeMap<Vec<u8>, Write>,
+    (from, to): (&'a [u8], Option<&'a [u8]>),
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let state = history.range_at(id, from, to);
+    let own = writes
+        .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
+        .take_while(move |(key, _)| to.is_none_or(|to| key.as_slice() < to))
+        .map(|(key, write)| (key.as_slice(), write.as_deref()));
+    overlaid(state, own)
 }
 
 /// The pairs of a state with a transaction's own writes over them; both come in the order of their

@@ -49,6 +49,7 @@ static BUILT_IN: &[BuiltIn] = built_in![
     "log/alone",
     "io/errors",
     "qa/random-queries",
+    "qa/compare",
     "clock/jump",
     "instrument/self-check"
 ];

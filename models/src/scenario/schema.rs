@@ -17,6 +17,9 @@ pub struct Scenario {
     pub about: String,
     /// The engines it is meant for; all but the machine itself when absent.
     pub engines: Option<Vec<String>>,
+    /// Engines that make each call as well, and must answer the same.
+    #[serde(default)]
+    pub beside: Vec<String>,
     /// The promises that are judged; all when absent.
     pub holds: Option<Vec<Property>>,
     /// What the clients do.

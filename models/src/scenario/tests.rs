@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_built_in_scenario_parses() {
-    assert_eq!(list().len(), 19);
+    assert_eq!(list().len(), 20);
     for scenario in list() {
         let parsed = find(scenario.name).unwrap_or_else(|error| panic!("{error}"));
         assert!(parsed.about.ends_with('.'), "{}: '{}'", scenario.name, parsed.about);
@@ -27,7 +27,7 @@ fn errors_name_file_line_and_what_is_allowed() {
         (
             "about = \"x\"\nspeed = 1\n[workload]\nkind = \"bank\"\n",
             "scenario f.toml: line 2: unknown field `speed`, expected one of `about`, `engines`, \
-             `holds`, `workload`, `bounds`, `faults`, `ends`, `settings`",
+             `beside`, `holds`, `workload`, `bounds`, `faults`, `ends`, `settings`",
         ),
         (
             "about = \"x\"\n[workload]\nkind = \"bank\"\nkeys = [9, 3]\n",

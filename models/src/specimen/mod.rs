@@ -148,6 +148,7 @@ impl Specimen {
         Scenario {
             about: self.bug.into(),
             engines: Some(vec![ENGINE.into()]),
+            beside: Vec::new(),
             holds: None,
             workload: Workload {
                 kind,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::remark;
 use super::witness::Witness;
-use crate::engine::{Access, Database, EngineError, Pair, Transaction};
+use crate::engine::{Access, Database, EngineError, Order, Pair, Transaction};
 use crate::oracle::history::{HEAD_KEY, History, VersionId, Write};
 use crate::oracle::{Breach, invariant, read};
 
@@ -126,6 +126,27 @@ impl<'a> Attempt<'a> {
         let found = checked(self.witness, "range", self.transaction.range(from, to))?;
         let judged = self.witness.history(|history| {
             read::judge_range(history, self.head, &self.writes, (from, to), &found)
+        });
+        held(self.witness, judged)?;
+        Ok(found)
+    }
+
+    /// The first `limit` pairs from `from` and below `to`, in an order.
+    ///
+    /// # Errors
+    ///
+    /// When the engine failed, or a pair is not that of the state.
+    pub fn some(
+        &mut self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, Stop> {
+        let some = self.transaction.some(from, to, order, limit);
+        let found = checked(self.witness, "some", some)?;
+        let judged = self.witness.history(|history| {
+            read::judge_some(history, self.head, &self.writes, (from, to), (order, limit), &found)
         });
         held(self.witness, judged)?;
         Ok(found)

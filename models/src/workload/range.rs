@@ -1,12 +1,13 @@
 //! Random puts, deletes and scans; what they read is compared with the sequential model.
 
 use super::{Attempt, Stop, Workload, pick, value};
-use crate::engine::Pair;
+use crate::engine::{Order, Pair};
 use crate::oracle::Breach;
 use crate::oracle::invariant::Tally;
 
 const ACTIONS_MAX: u64 = 6;
 const BULK_MAX: u64 = 48;
+const LIMIT_MAX: u64 = 5;
 /// Pairs that a transaction puts, at most. All but [`LARGE_MAX`] have an eighth of the largest value.
 pub(super) const PAIRS_MAX: u64 = (ACTIONS_MAX + 1) * BULK_MAX;
 /// Pairs of the largest value that it puts, at most.
@@ -33,6 +34,19 @@ impl Range {
     }
 }
 
+impl Range {
+    /// A few pairs from a key on, or up to it.
+    fn some(&self, attempt: &mut Attempt<'_>) -> Result<(), Stop> {
+        let key = self.key();
+        let limit = 1 + pick("workload/limit", LIMIT_MAX) as usize;
+        match pick("workload/order", 2) {
+            0 => attempt.some(&key, None, Order::Ascending, limit)?,
+            _ => attempt.some(b"k", Some(&key), Order::Descending, limit)?,
+        };
+        Ok(())
+    }
+}
+
 /// How many records are put at once: few as likely as many.
 fn bulk(most: u64) -> u64 {
     falconry_sim::with_choices(|choices| choices.log_uniform("workload/bulk", 1, most))
@@ -49,7 +63,10 @@ impl Workload for Range {
                 0..=4 => attempt.put(&self.key(), &value(self.value_bytes))?,
                 5..=6 => attempt.delete(&self.key())?,
                 7 => attempt.get(&self.key()).map(|_| ())?,
-                8 => self.scan(attempt).map(|_| ())?,
+                8 => match pick("workload/scan", 2) {
+                    0 => self.scan(attempt).map(|_| ())?,
+                    _ => self.some(attempt)?,
+                },
                 9 => {
                     // Whole pages empty at once, so that they merge.
                     for (key, _) in self.scan(attempt)? {
@@ -68,6 +85,7 @@ impl Workload for Range {
 
     fn read(&self, attempt: &mut Attempt<'_>) -> Result<(), Stop> {
         attempt.get(&self.key())?;
+        self.some(attempt)?;
         self.scan(attempt).map(|_| ())
     }
 

@@ -19,7 +19,7 @@ use falcon::page::key::KeyValue;
 use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
 
 use super::failure;
-use crate::engine::{Access, Database, EngineError, Pair, Promise, Settings, Transaction};
+use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Settings, Transaction};
 
 const BY_KEY: &str = "by_key";
 const BY_TAG: &str = "by_tag";
@@ -300,6 +300,35 @@ impl Transaction for FalconTransaction<'_> {
             pairs.extend(self.of_table(place, from, to)?);
         }
         pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(pairs)
+    }
+
+    fn some(
+        &mut self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Pair>, EngineError> {
+        let (from, to) = ([bytes(from)], to.map(|to| [bytes(to)]));
+        let to = to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
+        let direction = match order {
+            Order::Ascending => Direction::Forward,
+            Order::Descending => Direction::Backward,
+        };
+        let mut pairs = Vec::new();
+        for place in &self.places {
+            let range = self.txn.range(&place.by_key, Bound::Included(&from[..]), to, direction);
+            // No more of any table is read than all may need.
+            for found in range.map_err(failure)?.take(limit) {
+                pairs.push(of_found(found)?);
+            }
+        }
+        pairs.sort_by(|(one, _), (other, _)| match order {
+            Order::Ascending => one.cmp(other),
+            Order::Descending => other.cmp(one),
+        });
+        pairs.truncate(limit);
         Ok(pairs)
     }
 

@@ -5,8 +5,11 @@
 //! all. Each engine runs the same scenarios as in a swarm, one process, one OS thread at a time, so that a
 //! figure is one of a core. No figure makes this program fail: the goals stand beside the figures.
 //!
+//! A life of Falcon is: create a database, 50 operations in transactions of a few, lose the power, recover,
+//! check the structure and read everything. Each has a seed of its own, which draws disk and schedule.
+//!
 //! `-- --json` prints JSON Lines; `-- --quick` runs a fiftieth of the canary's seeds; `-- --only redb`
-//! measures the boots of one engine alone, `-- --only memory` the memory alone; `-- --first 20` runs the
+//! measures the boots of one engine alone, `-- --only lives` the lives, `-- --only memory` the memory alone; `-- --first 20` runs the
 //! first twenty seeds of each scenario in place of ten seconds of them: the same work for a profiler that
 //! counts instructions.
 
@@ -14,6 +17,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+mod life;
 
 use falconry::run::{Case, Counters, Wishes, properties, run_case};
 use falconry_ambient::Aside;
@@ -102,9 +107,14 @@ unsafe impl GlobalAlloc for Chosen {
 }
 
 /// What a boot may cost at most, by engine: boots per second and core.
-const GOALS: &[(&str, f64)] = &[("redb", 1_000.0), ("sqlite", 500.0), ("canary", 0.0)];
+const GOALS: &[(&str, f64)] =
+    &[("falcon", 0.0), ("redb", 1_000.0), ("sqlite", 500.0), ("canary", 0.0)];
 const SCENARIOS: &[&str] = &["kv/bank", "kv/counter", "kv/cycle", "kv/ledger", "kv/range"];
 const TIME_PER_ENGINE: Duration = Duration::from_secs(10);
+/// The word that stands for lives alone, in place of an engine.
+const LIVES: &str = "lives";
+/// Lives of Falcon per second and core.
+const LIVES_GOAL: f64 = 1_500.0;
 /// The word that stands for the memory alone, in place of an engine.
 const MEMORY: &str = "memory";
 const SEEDS: u64 = 1_000_000;
@@ -125,6 +135,9 @@ fn main() {
     for (engine, goal) in GOALS.iter().filter(|(engine, _)| only.is_none_or(|only| only == *engine))
     {
         boots(engine, *goal, first, json);
+    }
+    if only.is_none_or(|only| only == LIVES) {
+        lives(first, json);
     }
     match only {
         None => memory_of_a_child(&words[1..]),
@@ -170,6 +183,29 @@ fn boots(engine: &str, goal: f64, first: Option<u64>, json: bool) {
         if first.is_some() {
             println!("{} boots, {} commits acknowledged", sum.boots, sum.commits_acked);
         }
+    }
+}
+
+/// Lives of Falcon, one seed each.
+fn lives(first: Option<u64>, json: bool) {
+    let start = Instant::now();
+    let (mut losses, mut seed) = (0, 0);
+    while first.map_or_else(|| start.elapsed() < TIME_PER_ENGINE, |count| seed < count) {
+        losses += life::live(seed);
+        seed += 1;
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    let (per_second, ns) = (seed as f64 / elapsed, elapsed * 1e9 / seed as f64);
+    let losses = losses as f64 / elapsed;
+    if json {
+        println!(
+            "{{\"work\":\"life\",\"system\":\"falcon\",\"ns\":{ns:.0},\"ratio_to_falconry\":1.0,\
+             \"per_second\":{per_second:.0},\"power_losses_per_second\":{losses:.0},\
+             \"goal\":{LIVES_GOAL:.0}}}"
+        );
+    } else {
+        let name = "falcon, life";
+        println!("{name:<12}{ns:>12.0}{per_second:>14.0}{losses:>14.0}{LIVES_GOAL:>12.0}");
     }
 }
 
