@@ -47,7 +47,7 @@ const OS_PAGE_BYTES: u32 = 4_096;
 
 /// An open database. Threads share it; dropping it without [`Database::close`] is as a crash of the process.
 pub struct Database {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     ticker: Arc<Ticker>,
     threads: Vec<JoinHandle<()>>,
     io_threads: Option<IoThreads>,
@@ -105,6 +105,7 @@ impl Database {
 
     fn start(disk: &Arc<dyn Disk>, options: &Options, lock: Arc<dyn File>) -> Result<Database> {
         let (identity, page_size) = identity(&**disk)?;
+        options.check_pages(page_size.bytes())?;
         let mut spaces = Vec::new();
         let page_files = Files::new(page_size);
         for (number, name) in TABLESPACES.into_iter().enumerate() {
