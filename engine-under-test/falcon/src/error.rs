@@ -212,9 +212,9 @@ pub enum Error {
         /// The system's answer.
         source: Arc<io::Error>,
     },
-    /// The transaction would wait for one that waits for it, directly or through others. The call locked
-    /// nothing, and the transaction keeps the locks that it has: roll it back, so that the others go on, and
-    /// try it again.
+    /// The transaction would wait for one that waits for it, directly or through others, and is the youngest of
+    /// them. The call locked nothing, and the transaction keeps the locks that it has: roll it back, so that
+    /// the others go on, and try it again.
     #[error("{txn} cannot have the {mode} lock on {name}: {cycle}")]
     Deadlock {
         /// The transaction.
