@@ -22,7 +22,7 @@ use super::files::{Files, Place, Which, first_place};
 use super::serial::Log;
 use super::state::Block;
 use super::{LogConfig, scan, tail};
-use crate::{Lsn, Result};
+use crate::{Lsn, PageId, Result};
 
 /// What an opening found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,22 @@ impl Log {
         config: LogConfig,
         database: u64,
     ) -> Result<(Log, LogTail)> {
+        Log::open_beyond(disk, names, config, database, None)
+    }
+
+    /// As [`Log::open`], for a page that was written: it must not have changes that the log has not. Pages are
+    /// written after the log, so that one which ends before has lost what was durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::open`]; [`Error::Damaged`](crate::Error::Damaged) for such a log.
+    pub(crate) fn open_beyond(
+        disk: &dyn Disk,
+        names: [&Path; 2],
+        config: LogConfig,
+        database: u64,
+        written: Option<(PageId, Lsn)>,
+    ) -> Result<(Log, LogTail)> {
         config.check(disk.sector_size())?;
         let (files, block_bytes) = Files::open(disk, names, database)?;
         // The other sizes must fit to what the file has.
@@ -94,6 +110,11 @@ impl Log {
         let found = scan::scan(&files, block_bytes, database)?;
         let tail::Tail { mut blocks, is_torn } = tail::find(&files, &found, block_bytes)?;
         let last = blocks.pop_back().expect("a tail has a block");
+        if let Some((page, lsn)) = written.filter(|(_, lsn)| *lsn > last.header.end()) {
+            let end = last.header.end();
+            let what = format!("the log ends at {end} with it, and {page} has changes up to {lsn}");
+            return Err(files.damaged(last.place.file, tail::place_of(&last), what));
+        }
         let mut image = vec![0; last.bytes as usize];
         files.read(last.place, &mut image)?;
         if block::check(&image, last.place) != Some(last.crc) {
