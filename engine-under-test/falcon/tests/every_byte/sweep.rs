@@ -22,7 +22,8 @@ fn sweep_with(
     others: &[&str],
     to: impl Fn(usize, u8) -> Option<u8>,
 ) -> Count {
-    assert_eq!(answer_of(&sample.image).as_ref().ok(), Some(&sample.answer), "it is whole");
+    let whole = answer_of(&sample.image);
+    assert!(whole.is_ok_and(|whole| whole == sample.answer), "the sample is whole");
     let (last_file, last) = end_of_log(sample);
     let mut count = Count::default();
     for file in files {

@@ -115,7 +115,7 @@ fn a_file_that_was_cut_is_named_or_not_needed() {
                     Ok(found) if found == sample.answer => same += 1,
                     Ok(found) => {
                         let is_log = LOG.contains(&name) && end == End::Crashed;
-                        assert!(is_log && sample.before.contains(&found), "{what}: {found:?}");
+                        assert!(is_log && sample.before.contains(&found), "{what}: another answer");
                         before += 1;
                     }
                     Err(_) => {

@@ -72,7 +72,7 @@ pub type Answer = BTreeMap<String, Vec<(RecordNumber, Row)>>;
 
 /// Names are so long that those of all need more than one leaf.
 fn person(id: u64, age: Option<u64>) -> Row {
-    let name = format!("{} of that name{}", id * 7 % 9, ", and of that name again".repeat(3));
+    let name = format!("{} of that name{}", id * 7 % 11, ", and of that name again".repeat(3));
     let age = age.map_or(KeyValue::Null, KeyValue::U64);
     vec![KeyValue::U64(id), KeyValue::Text(name.into()), age]
 }
@@ -127,7 +127,7 @@ fn fill(database: &Database, model: &mut Model) {
     }
     for part in 0..3 {
         commit(database, model, |both| {
-            for id in part * 3..part * 3 + 3 {
+            for id in part * 4..part * 4 + 4 {
                 both.insert("people", person(id, (id % 3 > 0).then_some(id % 3)));
             }
         });
@@ -151,11 +151,13 @@ fn to_pages(database: &Database) {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// What comes to pages after that, of which some are written.
-fn change(database: &Database, model: &mut Model) {
+/// What comes to pages after that, of which some are written; before each transaction, what the database answers.
+fn change(database: &Database, model: &mut Model, before: &mut Vec<Model>) {
+    before.push(model.clone());
     commit(database, model, |both| both.update("letters", 0, letter(1, 1_300)));
     to_pages(database);
     database.checkpoint().expect("no fault");
+    before.push(model.clone());
     commit(database, model, |both| {
         both.delete("letters", 1);
         both.update("people", 3, person(40, Some(1)));
@@ -163,7 +165,7 @@ fn change(database: &Database, model: &mut Model) {
     to_pages(database);
 }
 
-/// The transactions that a crash leaves in the log alone, each with what the database answers before it.
+/// The transactions that a crash leaves in the log alone, likewise.
 fn last_ones(database: &Database, model: &mut Model, before: &mut Vec<Model>) {
     before.push(model.clone());
     commit(database, model, |both| {
@@ -181,7 +183,7 @@ pub struct Sample {
     pub image: Image,
     /// What it must answer.
     pub answer: Answer,
-    /// What it would answer without its last transactions, fewest first.
+    /// What it would answer without its last transactions, the shortest life first.
     pub before: Vec<Answer>,
 }
 
@@ -226,7 +228,7 @@ pub fn sample(end: End) -> Sample {
         }
         database.close().expect("no fault");
         let database = Database::open(&disk.shared(), &options()).expect("no fault");
-        change(&database, &mut model);
+        change(&database, &mut model, &mut before);
         last_ones(&database, &mut model, &mut before);
         if end == End::InCheckpoint {
             database.verify().expect("no fault");
