@@ -34,7 +34,8 @@ pub struct Options {
     pub io_threads: usize,
     /// The time between checkpoints: 1 ms to a day. The log's size may ask for one earlier.
     pub checkpoint_interval: Duration,
-    /// How long a transaction waits for a lock: up to a day. Zero is not at all.
+    /// How long a transaction waits for a lock: up to a day. Zero is not at all. A wait that is only for
+    /// transactions which are durable, and on their way to pages, lasts until they are there.
     pub lock_wait_timeout: Duration,
     /// Whether pages are written twice, so that a torn one can be repaired, also where neither the device nor
     /// the system's page cache can tear one. Elsewhere they always are.

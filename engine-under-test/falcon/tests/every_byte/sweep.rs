@@ -56,6 +56,11 @@ fn every_seventh(at: usize, byte: u8) -> Option<u8> {
     flip(at, byte).filter(|_| at.is_multiple_of(7))
 }
 
+/// Every thirteenth byte, and of each another bit.
+fn every_thirteenth(at: usize, byte: u8) -> Option<u8> {
+    flip(at, byte).filter(|_| at.is_multiple_of(13))
+}
+
 /// Few bytes, which lose all their bits, or get all.
 fn clear_or_set(at: usize, _: u8) -> Option<u8> {
     match at % 31 {
@@ -93,7 +98,7 @@ fn bytes_of_the_copies_of_pages_that_a_crash_has_left() {
 fn bytes_of_a_database_that_was_closed() {
     let sample = sample(End::Closed);
     let files = [PAGES[0], PAGES[1], LOG[0], LOG[1], DOUBLE_WRITE];
-    let count = sweep(&sample, &files, every_seventh);
+    let count = sweep(&sample, &files, every_thirteenth);
     // All is on pages: without the log's last block there is the one before, and its start of recovery.
     assert_eq!(count.without_last, 0);
     assert!(count.same > 1_000 && count.named > 1_000, "{count:?}");
