@@ -20,7 +20,7 @@ pub enum Error {
     Io {
         /// What was tried: `write`, `sync`, `open` ….
         op: &'static str,
-        /// On which file, relative to the database's folder.
+        /// On which file, relative to the database's folder, which is `.` itself.
         file: PathBuf,
         /// The disk's answer.
         source: Arc<io::Error>,
@@ -212,9 +212,9 @@ pub enum Error {
         /// The system's answer.
         source: Arc<io::Error>,
     },
-    /// The transaction would wait for one that waits for it, directly or through others. The call locked
-    /// nothing, and the transaction keeps the locks that it has: roll it back, so that the others go on, and
-    /// try it again.
+    /// The transaction would wait for one that waits for it, directly or through others, and is the youngest of
+    /// them. The call locked nothing, and the transaction keeps the locks that it has: roll it back, so that
+    /// the others go on, and try it again.
     #[error("{txn} cannot have the {mode} lock on {name}: {cycle}")]
     Deadlock {
         /// The transaction.
@@ -260,8 +260,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// The disk's answer to `op` on `file`.
+    /// The disk's answer to `op` on `file`; the database's own folder is the empty path, and told as `.`.
     pub(crate) fn io(op: &'static str, file: impl Into<PathBuf>, source: io::Error) -> Error {
-        Error::Io { op, file: file.into(), source: Arc::new(source) }
+        let file: PathBuf = file.into();
+        let file = if file.as_os_str().is_empty() { ".".into() } else { file };
+        Error::Io { op, file, source: Arc::new(source) }
     }
 }

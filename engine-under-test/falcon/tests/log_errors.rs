@@ -14,7 +14,7 @@ mod support;
 
 use std::path::Path;
 
-use falcon::log::{BlockNumber, Epoch, Log, LogConfig, LogTail, Record, RecordKind};
+use falcon::log::{BlockNumber, Epoch, Log, LogConfig, LogTail, Record, RecordKind, dump};
 use falcon::{Error, Lsn};
 use falconry_seam::disk::Disk;
 use falconry_seam::thread;
@@ -107,13 +107,35 @@ fn a_file_that_is_missing_is_named() {
     }
 }
 
+/// The settings of an opening once had to have the alignment of the creation: whoever had changed theirs could
+/// not open what they had made. The file knows it.
 #[test]
 fn the_alignment_is_the_one_of_the_creation() {
     let disk = MemoryDisk::default();
-    drop(create(&disk));
-    let config = LogConfig { block_bytes: 1024, file_bytes: 3072, ..CONFIG };
-    let error = Log::open(&disk, names(), config, DATABASE).err().expect("another alignment");
-    assert_eq!(error.to_string(), "block_bytes is 1024, and must be what the log was created with");
+    let log = create(&disk);
+    let end = put(&log, 10).expect("the disk works");
+    drop(log);
+    let opened = |config| Log::open(&disk, names(), config, DATABASE);
+    for block_bytes in [1024, 512] {
+        let config = LogConfig { block_bytes, file_bytes: 4096, file_bytes_max: 8192, ..CONFIG };
+        let (log, tail) = opened(config).expect("the file knows");
+        assert!(tail.end >= end);
+        put(&log, 10).expect("the disk works");
+    }
+    let text = dump(&disk, names()).expect("it is whole");
+    assert!(text.starts_with("log of database 0x7, blocks aligned to 512\n"), "{text}");
+    // The other sizes have to fit to what the file has.
+    let larger = LogConfig { block_bytes: 1024, file_bytes: 4096, file_bytes_max: 8192, ..CONFIG };
+    let disk = MemoryDisk::default();
+    drop(Log::create(&disk, names(), larger, DATABASE).expect("the disk works"));
+    let before = NAMES.map(|name| bytes_of(&disk, name));
+    let config = LogConfig { window_bytes: 1536, ..CONFIG };
+    let error = Log::open(&disk, names(), config, DATABASE).err().expect("it does not fit");
+    assert_eq!(
+        error.to_string(),
+        "window_bytes is 1536, and must be a multiple of block_bytes, from it to 64 MiB"
+    );
+    assert_eq!(NAMES.map(|name| bytes_of(&disk, name)), before);
 }
 
 #[test]

@@ -14,11 +14,15 @@
 #[path = "../../canary/tests/support/mod.rs"]
 mod support;
 
+#[path = "log_tail/mod.rs"]
+mod log_tail;
+
 use std::ops::Range;
 use std::path::Path;
 
 use falcon::log::{Log, LogConfig, RecordKind, dump};
 use falcon::{Error, Lsn};
+use log_tail::last_block;
 use support::MemoryDisk;
 
 const DATABASE: u64 = 7;
@@ -96,7 +100,7 @@ fn every_damaged_byte_is_harmless_or_seen() {
     let whole = answer(&copy(&files)).expect("it is whole");
     // The last block is the one whose loss leaves all the records but its own.
     let text = dump(&copy(&files), names()).expect("it is whole");
-    let (last_file, last) = last_block(&text);
+    let (last_file, last) = last_block(&text, NAMES);
     let (mut same, mut shorter, mut errors) = (0, 0, 0);
     for (index, file) in files.iter().enumerate() {
         for at in 0..file.len() {
@@ -132,36 +136,11 @@ fn every_damaged_byte_is_harmless_or_seen() {
     assert!(errors > 1_000, "{errors} bytes were missed");
 }
 
-/// File and bytes of the block with the highest epoch and number, as the dump tells.
-fn last_block(text: &str) -> (usize, Range<usize>) {
-    let mut file = 0;
-    let mut found = ((0, 0), 0, 0..0);
-    for line in text.lines() {
-        if line.starts_with(NAMES[1]) {
-            file = 1;
-        }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ["block", block, "epoch", epoch, first, "to", end, ..] = words.get(1..).unwrap_or(&[])
-        else {
-            continue;
-        };
-        let number = |word: &str| word.trim_matches(',').parse::<u64>().expect("a number");
-        let (first, end) = (number(first), number(end));
-        let bytes = (64 + end - first).next_multiple_of(512) as usize;
-        let from = number(words[0]) as usize;
-        let age = (number(epoch), number(block));
-        if age > found.0 {
-            found = (age, file, from..from + bytes);
-        }
-    }
-    (found.1, found.2)
-}
-
 #[test]
 fn an_error_changes_nothing() {
     let disk = closed();
     let mut files = NAMES.map(|name| bytes_of(&disk, name));
-    let (last_file, last) = last_block(&dump(&disk, names()).expect("it is whole"));
+    let (last_file, last) = last_block(&dump(&disk, names()).expect("it is whole"), NAMES);
     // The block before the last one is needed.
     files[last_file][last.start - 1] ^= 1;
     let damaged = copy(&files);

@@ -39,7 +39,7 @@ pub use io_threads::IoThreads;
 
 use crate::lockfree::bucket::{Bucket, Found};
 use crate::log::Log;
-use crate::page::{self, PageError};
+use crate::page;
 use crate::{Error, Lsn, PageId, Result};
 use dirty::DirtyList;
 use frame::Frame;
@@ -53,6 +53,11 @@ pub trait WriteAhead: Send + Sync {
     /// When it will never be. No page that needs it is written then. So it is with the last place of all,
     /// `Lsn(u64::MAX)`: who has changed a page and could not log that stamps it so.
     fn make_durable(&self, upto: Lsn) -> Result<()>;
+
+    /// How far it is durable. A page in a file that has later changes is not of this log.
+    fn durable(&self) -> Lsn {
+        Lsn(u64::MAX)
+    }
 }
 
 impl WriteAhead for Log {
@@ -61,6 +66,10 @@ impl WriteAhead for Log {
             return Err(Error::Stopped("a page was changed without its log record".into()));
         }
         self.flush(upto)
+    }
+
+    fn durable(&self) -> Lsn {
+        Log::durable(self)
     }
 }
 
@@ -269,8 +278,14 @@ impl Cache {
             self.files.read(page, bytes)?;
             count(&self.counters.pages_read, 1);
             let header = page::check(bytes, page).and_then(|_| page::check_content(bytes));
-            let in_file = |error: PageError| error.in_file(self.files.path(page.tablespace));
-            header.map(|header| header.lsn).map_err(in_file)
+            let file = self.files.path(page.tablespace);
+            let lsn = header.map_err(|error| error.in_file(&file))?.lsn;
+            let end = self.log.durable();
+            if lsn > end {
+                let what = format!("it has changes up to {lsn} of the log, which ends at {end}");
+                return Err(Error::Damaged { file, place: page.to_string(), what });
+            }
+            Ok(lsn)
         })
     }
 

@@ -47,7 +47,7 @@ const OS_PAGE_BYTES: u32 = 4_096;
 
 /// An open database. Threads share it; dropping it without [`Database::close`] is as a crash of the process.
 pub struct Database {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     ticker: Arc<Ticker>,
     threads: Vec<JoinHandle<()>>,
     io_threads: Option<IoThreads>,
@@ -89,10 +89,18 @@ impl Database {
 
     /// Opens a database, and recovers what a crash has left.
     ///
+    /// A file that was damaged since is told, in whatever byte, now or when what it holds is asked for, unless
+    /// nothing needs that byte. One place cannot be told from the torn end of a crash: the log's last block, as
+    /// long as no page was written after it (see [`log`](crate::log)).
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`], [`Error::InUse`], [`Error::Missing`], [`Error::Foreign`], [`Error::Newer`],
-    /// [`Error::Damaged`], [`Error::Io`], each with the file. Nothing that was acknowledged is lost by it.
+    /// [`Error::Damaged`], [`Error::Io`], each with the file. Nothing that was acknowledged is lost by it: when
+    /// what was wrong is mended, the database opens. An error of the files' headers, of the log or of the
+    /// copies of pages comes before anything is written. When a page turns out to be damaged later, the log may
+    /// have its last block once more behind its end, torn pages may have got their copies, and pages the
+    /// changes that the log has for them.
     pub fn open(disk: &Arc<dyn Disk>, options: &Options) -> Result<Database> {
         options.check(disk.sector_size())?;
         if !files::exists(&**disk)? {
@@ -105,6 +113,7 @@ impl Database {
 
     fn start(disk: &Arc<dyn Disk>, options: &Options, lock: Arc<dyn File>) -> Result<Database> {
         let (identity, page_size) = identity(&**disk)?;
+        options.check_pages(page_size.bytes())?;
         let mut spaces = Vec::new();
         let page_files = Files::new(page_size);
         for (number, name) in TABLESPACES.into_iter().enumerate() {
@@ -115,7 +124,8 @@ impl Database {
         let database = log_identity(identity.database);
         // Nothing is written before all files were looked at.
         let double_write = double_write(&**disk, options, page_size, database)?;
-        let (log, tail) = Log::open(&**disk, LOG.map(Path::new), options.log, database)?;
+        let (names, written) = (LOG.map(Path::new), double_write.latest_copy());
+        let (log, tail) = Log::open_beyond(&**disk, names, options.log, database, written)?;
         let repaired = double_write.repair(&page_files)?;
         let log = Arc::new(log);
         let mut cache = Cache::new(options.cache(), page_files, Arc::clone(&log) as _)?;

@@ -29,10 +29,23 @@ use crate::{Error, Result, TableId, TxnId, row, section};
 /// What a gopher does until it is told to end, or the engine stops.
 pub(crate) fn run(engine: &Arc<Engine>) {
     while let Some(committed) = engine.pending.next() {
-        if let Err(error) = finish(engine, committed) {
+        let stop = Stop(engine);
+        let finished = finish(engine, committed);
+        std::mem::forget(stop);
+        if let Err(error) = finished {
             engine.stop(&error);
             return;
         }
+    }
+}
+
+/// Stops the engine unless it is forgotten: whoever waits for what a gopher has in hand, without a bound in
+/// time, is told when it panics.
+struct Stop<'a>(&'a Arc<Engine>);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop(&Error::Stopped("a gopher panicked".into()));
     }
 }
 
@@ -136,4 +149,26 @@ fn add_keys(table: &TableInfo, logged: &LoggedChange, row: &[KeyValue<'_>]) -> R
 /// The error of a log that tells of what is not there.
 pub(crate) fn in_log(what: impl Into<String>) -> Error {
     Error::Damaged { file: "log".into(), place: "a record".into(), what: what.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use falconry_seam::disk::Disk;
+    use falconry_sim::choice::Choices;
+    use falconry_sim::{Machine, MachineConfig};
+
+    use super::*;
+    use crate::{Database, Options};
+
+    #[test]
+    fn a_gopher_that_panics_stops_the_engine() {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+        machine.run(|ctx| {
+            let disk: Arc<dyn Disk> = ctx.disk();
+            let database = Database::create(&disk, &Options::default()).expect("no fault");
+            drop(Stop(&database.engine));
+            let told = database.close().expect_err("it has stopped").to_string();
+            assert_eq!(told, "the engine has stopped: a gopher panicked");
+        });
+    }
 }

@@ -34,7 +34,8 @@ pub struct Options {
     pub io_threads: usize,
     /// The time between checkpoints: 1 ms to a day. The log's size may ask for one earlier.
     pub checkpoint_interval: Duration,
-    /// How long a transaction waits for a lock: up to a day. Zero is not at all.
+    /// How long a transaction waits for a lock: up to a day. Zero is not at all. A wait that is only for
+    /// transactions which are durable, and on their way to pages, lasts until they are there.
     pub lock_wait_timeout: Duration,
     /// Whether pages are written twice, so that a torn one can be repaired, also where neither the device nor
     /// the system's page cache can tear one. Elsewhere they always are.
@@ -84,17 +85,25 @@ impl Options {
             return refuse("lock_wait_timeout", self.lock_wait_timeout, "at most a day");
         }
         self.log.check(sector_bytes)?;
-        let window_min = 8 * self.page_bytes;
-        let range = "at least eight pages";
-        let window_bytes = self.log.window_bytes;
-        within("window_bytes", window_bytes as usize, window_min as usize, 1 << 26, range)?;
+        self.check_pages(self.page_bytes as usize)?;
         // A checkpoint leaves no more than a window, and a few blocks, that recovery would have to read.
         let file_max = self.log.file_bytes_max;
-        if file_max < 8 * u64::from(window_bytes) {
+        if file_max < 8 * u64::from(self.log.window_bytes) {
             let (name, range) = ("file_bytes_max", "at least eight times window_bytes");
             return Err(Error::Setting { name, value: file_max, range });
         }
         Ok(())
+    }
+
+    /// Whether records of the log have room for what pages of this size need: an opening asks for those that
+    /// the files have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`].
+    pub(crate) fn check_pages(&self, page_bytes: usize) -> Result<()> {
+        let window_bytes = self.log.window_bytes as usize;
+        within("window_bytes", window_bytes, 8 * page_bytes, 1 << 26, "at least eight pages")
     }
 
     fn frames_min(&self) -> usize {

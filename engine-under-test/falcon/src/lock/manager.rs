@@ -3,8 +3,10 @@
 //! # Method
 //!
 //! All locks are under one mutex, which is held for no longer than a look. Who has to wait sleeps at a
-//! condition of its own, and is woken when whoever gave the lock back has made it the holder. A wait that
-//! is over for another reason is taken out of the queue by the thread that waited.
+//! condition of its own, and is woken when whoever gave the lock back has made it the holder, or has ended
+//! its wait to break a deadlock. A wait that is over for another reason is taken out of the queue by the
+//! thread that waited. Who waits beyond its time, for transactions that are durable already, looks again
+//! whenever anything changes.
 //!
 //! # Invariant
 //!
@@ -14,7 +16,7 @@ use std::fmt;
 
 use falconry_seam::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use falconry_seam::time::{Duration, Instant};
-use falconry_seam::{planted, reachable};
+use falconry_seam::{planted, reachable, sometimes};
 
 use super::queue::Request;
 use super::state::{Answer, State, told};
@@ -49,7 +51,8 @@ struct Wanted<'a> {
 
 impl LockManager {
     /// Locks that nobody holds. A request waits for `lock_wait_timeout` at most; if that is 0, what cannot
-    /// be had at once is refused.
+    /// be had at once is refused. Waits that are only for transactions which [are about to
+    /// end](LockManager::ends) last until these have.
     pub fn new(lock_wait_timeout: Duration) -> LockManager {
         LockManager { state: Mutex::default(), wait_timeout: lock_wait_timeout }
     }
@@ -57,6 +60,9 @@ impl LockManager {
     /// Locks `name` for `txn` in `mode`, until [`LockManager::release_all`]. What the transaction holds of
     /// it already stays: it then holds the supremum of both modes. One thread at a time asks for a
     /// transaction, and a name is asked for in a mode that it takes ([`LockName::takes`]).
+    ///
+    /// Of those that would wait for each other for ever the youngest is refused, the one with the highest
+    /// number, which may have waited for a while.
     ///
     /// # Errors
     ///
@@ -67,25 +73,24 @@ impl LockManager {
         if let Some(why) = &state.stopped {
             return Err(Error::Stopped(Arc::clone(why)));
         }
-        let Answer::Busy { mode, behind } = state.request(txn, name, mode) else {
+        let answer = state.request(txn, name, mode);
+        let Answer::Busy { mode } = answer else {
+            wake_all(&state.patient());
             return Ok(());
         };
         let wanted = Wanted { txn, name, mode };
-        if self.wait_timeout.is_zero() {
-            return Err(self.timed_out(&mut state, &wanted, behind));
-        }
         let wake = state.wait(txn, name, mode);
-        if let Some(cycle) = state.cycle(txn) {
+        while let Some(cycle) = state.cycle(txn) {
             reachable!("lock/deadlock");
-            if !planted!("deadlock_leaves_its_wait") {
-                wake_all(&state.leave(txn));
+            let keeps_wait = planted!("deadlock_leaves_its_wait");
+            let (youngest, woken) = state.refuse_youngest(&cycle, keeps_wait);
+            sometimes!(youngest != txn, "lock/deadlock ends another's wait");
+            wake_all(&woken);
+            if youngest == txn || keeps_wait {
+                break;
             }
-            state.counters.deadlocks += 1;
-            let cycle = told(&cycle);
-            return Err(Error::Deadlock { txn, name: name.clone(), mode, cycle });
         }
-        state.counters.waited += 1;
-        reachable!("lock/wait");
+        wake_all(&state.patient());
         self.sleep(state, &wake, &wanted)
     }
 
@@ -96,42 +101,73 @@ impl LockManager {
         wake: &Condvar,
         wanted: &Wanted<'_>,
     ) -> Result<()> {
+        let txn = wanted.txn;
         let start = Instant::now();
-        let mut is_over = false;
+        let mut is_over = self.wait_timeout.is_zero();
+        let mut has_waited = false;
         loop {
-            let Some(behind) = state.waits_for(wanted.txn).map(|mut before| before.next()) else {
+            if let Some(cycle) = state.take_refusal(txn) {
+                state.set_patient(txn, false);
+                let (name, mode, cycle) = (wanted.name.clone(), wanted.mode, told(&cycle));
+                return Err(Error::Deadlock { txn, name, mode, cycle });
+            }
+            if state.waits_for(txn).is_none() {
+                state.set_patient(txn, false);
                 return Ok(());
-            };
+            }
             if let Some(why) = state.stopped.clone() {
-                state.leave(wanted.txn);
+                state.leave(txn);
+                state.set_patient(txn, false);
                 return Err(Error::Stopped(why));
             }
             let left = self.wait_timeout.saturating_sub(start.elapsed());
-            if is_over || left.is_zero() {
-                if !planted!("time_out_leaves_its_wait") {
-                    wake_all(&state.leave(wanted.txn));
-                }
-                let behind = behind.expect("who waits for nobody does not wait");
+            is_over |= left.is_zero();
+            let held_up_by = if is_over { state.held_up_by(txn) } else { None };
+            if let Some(behind) = held_up_by {
                 return Err(self.timed_out(&mut state, wanted, behind));
             }
-            let woken = wake.wait_timeout(state, left);
-            let timed_out;
-            (state, timed_out) = woken.unwrap_or_else(PoisonError::into_inner);
-            is_over = timed_out.timed_out();
+            state.counters.waited += u64::from(!has_waited);
+            has_waited = true;
+            reachable!("lock/wait");
+            if is_over {
+                reachable!("lock/wait beyond its time");
+                state.set_patient(txn, true);
+                state = wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                let woken = wake.wait_timeout(state, left);
+                let timed_out;
+                (state, timed_out) = woken.unwrap_or_else(PoisonError::into_inner);
+                is_over = timed_out.timed_out();
+            }
         }
     }
 
+    /// The transaction waits no longer, because of `behind`.
     fn timed_out(&self, state: &mut State, wanted: &Wanted<'_>, behind: TxnId) -> Error {
         state.counters.time_outs += 1;
         let Wanted { txn, name, mode } = wanted;
+        if !planted!("time_out_leaves_its_wait") {
+            wake_all(&state.leave(*txn));
+        }
+        state.set_patient(*txn, false);
+        wake_all(&state.patient());
         let (name, timeout) = (LockName::clone(name), self.wait_timeout);
         Error::LockTimeout { txn: *txn, name, mode: *mode, timeout, behind }
+    }
+
+    /// Says that `txn` is durable: it asks for no lock any more, and all that it has will be given back
+    /// without anybody else, unless [`LockManager::stop`] comes first. Who waits for none but such
+    /// transactions is not refused for having waited too long.
+    pub fn ends(&self, txn: TxnId) {
+        self.state().ends(txn);
     }
 
     /// Gives back all locks of `txn`, if it has any, and wakes those who get them. Any thread may do so,
     /// while none waits for a lock of the transaction.
     pub fn release_all(&self, txn: TxnId) {
-        wake_all(&self.state().release_all(txn));
+        let mut state = self.state();
+        wake_all(&state.release_all(txn));
+        wake_all(&state.patient());
     }
 
     /// Refuses all requests from now on, also those that wait. Locks that are held stay so until they are

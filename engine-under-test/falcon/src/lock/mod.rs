@@ -4,8 +4,8 @@
 //!
 //! Locking is strict and in two phases: a transaction locks what it is about to read or change, and all
 //! its locks are given back at once when it is over. Locks are first come, first served; what a
-//! transaction holds already it may hold in a stronger way, and then goes before the others. A request that
-//! would wait for ever is refused when it comes; one that waits for too long is refused then.
+//! transaction holds already it may hold in a stronger way, and then goes before the others. Where some would
+//! wait for each other for ever the youngest of them is refused; one that waits for too long is refused then.
 //!
 //! A lock is no latch: it is named by what it protects, belongs to a transaction, and may be held for long.
 //!

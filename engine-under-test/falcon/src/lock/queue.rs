@@ -76,6 +76,11 @@ impl Queue {
             .unwrap_or_else(|| panic!("{txn} does not wait for this lock"))
     }
 
+    /// The request of `txn`, which waits.
+    pub(super) fn request_of(&self, txn: TxnId) -> &Request {
+        self.find(txn).1
+    }
+
     /// `txn` holds the lock in `mode` from now on. Says whether it did not hold it before.
     pub(super) fn hold(&mut self, txn: TxnId, mode: LockMode) -> bool {
         let conflict = self.conflicting(txn, mode).next();

@@ -7,12 +7,16 @@
 //! ends by itself, and without one somebody can always go on. Only a request that waits adds to what is waited
 //! for by one that waits, so that every cycle goes through the request that is new, and is found by it.
 //!
+//! A transaction that is durable keeps its locks until it is on pages. It asks for nothing more, so that
+//! who waits for none but such ones will go on, and soon. Whoever has used up its time waits on there, as one
+//! of the *patient*, for as long as that is so.
+//!
 //! # Invariant
 //!
 //! Nobody waits in a cycle. A transaction waits for one lock at a time. A name that nobody holds or
 //! waits for is not kept, nor is a transaction without locks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use falconry_seam::sync::{Arc, Condvar};
@@ -27,6 +31,10 @@ use crate::TxnId;
 pub(super) struct State {
     locks: BTreeMap<LockName, Queue>,
     owners: BTreeMap<TxnId, Owner>,
+    /// Those whose wait was ended for them, each with the cycle that it was in, until they are told.
+    refused: BTreeMap<TxnId, Vec<TxnId>>,
+    /// Those that have waited for as long as they may, and wait for none but such as are about to end.
+    patient: BTreeSet<TxnId>,
     /// Why nobody gets a lock any more.
     pub(super) stopped: Option<Arc<str>>,
     pub(super) counters: LockCounters,
@@ -38,6 +46,8 @@ pub(super) struct State {
 struct Owner {
     holds: Vec<LockName>,
     waits_for: Option<LockName>,
+    /// It asks for nothing more, and gives its locks back without anybody's help.
+    is_ending: bool,
 }
 
 /// What a transaction gets at once.
@@ -45,8 +55,8 @@ struct Owner {
 pub(super) enum Answer {
     /// It holds the lock.
     Held,
-    /// It would have to wait to hold the lock in `mode`, for `behind` at least.
-    Busy { mode: LockMode, behind: TxnId },
+    /// It would have to wait to hold the lock in `mode`.
+    Busy { mode: LockMode },
 }
 
 impl State {
@@ -56,6 +66,8 @@ impl State {
         assert!(name.takes(mode), "{txn} asks for an {mode} lock on {name}, which takes none");
         let awaited = self.owners.get(&txn).and_then(|owner| owner.waits_for.as_ref());
         assert!(awaited.is_none(), "{txn} asks for {name} while it waits for {awaited:?}");
+        let is_ending = self.owners.get(&txn).is_some_and(|owner| owner.is_ending);
+        assert!(!is_ending, "{txn} asks for {name} after its end");
         let mut wanted = mode;
         if let Some(lock) = self.locks.get(name) {
             let held = lock.held(txn);
@@ -63,8 +75,8 @@ impl State {
             if held == Some(wanted) {
                 return Answer::Held;
             }
-            if let Some(behind) = lock.before_new(txn, wanted).next() {
-                return Answer::Busy { mode: wanted, behind };
+            if lock.before_new(txn, wanted).next().is_some() {
+                return Answer::Busy { mode: wanted };
             }
         }
         self.hold(txn, name, wanted);
@@ -97,16 +109,35 @@ impl State {
 
     /// The shortest way from `txn`, which waits, over those that it waits for back to itself.
     pub(super) fn cycle(&self, txn: TxnId) -> Option<Vec<TxnId>> {
+        self.search(txn, |before| before == txn)
+    }
+
+    /// The nearest of those that `txn` waits for, directly or through others, which does not wait itself and
+    /// is not about to end.
+    pub(super) fn held_up_by(&self, txn: TxnId) -> Option<TxnId> {
+        let mut found = None;
+        self.search(txn, |before| {
+            let owner = &self.owners[&before];
+            let holds_up = owner.waits_for.is_none() && !owner.is_ending;
+            found = holds_up.then_some(before);
+            holds_up
+        });
+        found
+    }
+
+    /// Looks through all that `txn` waits for, directly or through others, until `is_wanted`: the shortest way
+    /// there, from `txn` to who waits for the one that is wanted.
+    fn search(&self, txn: TxnId, mut is_wanted: impl FnMut(TxnId) -> bool) -> Option<Vec<TxnId>> {
         let mut reached_from = BTreeMap::new();
         let mut next = VecDeque::from([txn]);
         while let Some(waiter) = next.pop_front() {
             for before in self.waits_for(waiter).into_iter().flatten() {
-                if before == txn {
+                if is_wanted(before) {
                     let back =
                         std::iter::successors(Some(waiter), |at| reached_from.get(at).copied());
-                    let mut cycle: Vec<TxnId> = back.collect();
-                    cycle.reverse();
-                    return Some(cycle);
+                    let mut way: Vec<TxnId> = back.collect();
+                    way.reverse();
+                    return Some(way);
                 }
                 reached_from.entry(before).or_insert_with(|| {
                     next.push_back(before);
@@ -115,6 +146,60 @@ impl State {
             }
         }
         None
+    }
+
+    /// `txn` asks for nothing more, and gives its locks back soon.
+    pub(super) fn ends(&mut self, txn: TxnId) {
+        if let Some(owner) = self.owners.get_mut(&txn) {
+            assert_eq!(owner.waits_for, None, "{txn} is to end while it waits");
+            owner.is_ending = true;
+        }
+    }
+
+    /// Ends the wait of the youngest in a cycle, but for `keeps_wait` takes it out of its queue, and says who
+    /// that is. The youngest has done the least, and it gets its turn: who tries again is younger still.
+    /// Those that can go on are returned, to be woken, with the one that is to be told.
+    pub(super) fn refuse_youngest(
+        &mut self,
+        cycle: &[TxnId],
+        keeps_wait: bool,
+    ) -> (TxnId, Vec<Request>) {
+        let youngest = cycle.iter().copied().max().expect("a cycle has a member");
+        let at = cycle.iter().position(|txn| *txn == youngest).expect("it is the maximum");
+        let mut woken = vec![self.request_of(youngest)];
+        if !keeps_wait {
+            woken.extend(self.leave(youngest));
+        }
+        let told = cycle[at..].iter().chain(&cycle[..at]).copied().collect();
+        self.refused.insert(youngest, told);
+        self.counters.deadlocks += 1;
+        (youngest, woken)
+    }
+
+    /// The cycle for which the wait of `txn` was ended, if it was. It begins with `txn`.
+    pub(super) fn take_refusal(&mut self, txn: TxnId) -> Option<Vec<TxnId>> {
+        self.refused.remove(&txn)
+    }
+
+    /// Whether `txn` is one of the patient from now on.
+    pub(super) fn set_patient(&mut self, txn: TxnId, is_patient: bool) {
+        if is_patient {
+            self.patient.insert(txn)
+        } else {
+            self.patient.remove(&txn)
+        };
+    }
+
+    /// The patient, to be woken: they look again at what they wait for.
+    pub(super) fn patient(&self) -> Vec<Request> {
+        let waiting = self.patient.iter().filter(|txn| self.waits_for(**txn).is_some());
+        waiting.map(|txn| self.request_of(*txn)).collect()
+    }
+
+    /// The request of `txn`, which waits.
+    fn request_of(&self, txn: TxnId) -> Request {
+        let name = self.owners[&txn].waits_for.as_ref().expect("it waits");
+        self.locks[name].request_of(txn).clone()
     }
 
     /// `txn` waits no longer. Those behind it that can go on are returned, to be woken.

@@ -12,8 +12,8 @@
 use super::block;
 use crate::{Error, Result};
 
-/// How large the parts of the log are. The fields may be changed from one opening to the next, but for
-/// [`block_bytes`](LogConfig::block_bytes).
+/// How large the parts of the log are. The fields may be changed from one opening to the next;
+/// [`block_bytes`](LogConfig::block_bytes) then changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     /// The size of a file at which the log wants to go on in the other one.
@@ -26,8 +26,8 @@ pub struct LogConfig {
     pub window_bytes: u32,
     /// How many windows' worth of written blocks stay in memory, for reading.
     pub window_count: u32,
-    /// The alignment of blocks: a power of two, at least a sector of the disk. It is fixed when the log
-    /// is created.
+    /// The alignment of blocks: a power of two from 512 to 65,536, at least a sector of the disk. Fixed at
+    /// creation; an opening goes by the file, and the sizes above must be multiples of what it has.
     pub block_bytes: u32,
 }
 

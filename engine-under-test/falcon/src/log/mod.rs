@@ -30,6 +30,17 @@
 //! torn tail of an earlier life, or a block there that turns out whole after all, is of a lower epoch and
 //! cannot come back.
 //!
+//! # The last block
+//!
+//! Every block but the last is known to have been whole, for the next one was begun after it was durable: if
+//! it is not whole now that is damage, and an error. Of the last block nothing in the log tells. When it is not
+//! whole it may be the torn rest of a write that nobody was told of, or have been durable and acknowledged
+//! and rotten since: on the disk the two are the same, and it ends the log before it. So a commit in the very
+//! last block is safe from a crash, and is not from a disk that damages that block before another one
+//! follows. A database that was closed has nothing there that it needs; and where pages were written with
+//! changes of such a block, copies of pages or the pages themselves tell that it was durable, and the damage is
+//! an error.
+//!
 //! # Invariant
 //!
 //! A block is begun only when the one before it is durable, and overwritten only when a durable block

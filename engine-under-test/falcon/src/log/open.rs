@@ -22,7 +22,7 @@ use super::files::{Files, Place, Which, first_place};
 use super::serial::Log;
 use super::state::Block;
 use super::{LogConfig, scan, tail};
-use crate::{Error, Lsn, Result};
+use crate::{Lsn, PageId, Result};
 
 /// What an opening found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +71,13 @@ impl Log {
         Ok(Log::at(files, config, VecDeque::from([block]), image))
     }
 
-    /// Opens a log, and begins a new epoch of it.
+    /// Opens a log, and begins a new epoch of it. Blocks are aligned as they are in the files, whatever
+    /// [`LogConfig::block_bytes`] says.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]; [`Error::Missing`], [`Error::Foreign`], [`Error::Newer`] and
+    /// [`Error::Setting`], also for a size that does not fit to the alignment in the files;
+    /// [`Error::Missing`], [`Error::Foreign`], [`Error::Newer`] and
     /// [`Error::Damaged`] for files that are not this log, whole but for a torn end; [`Error::Io`]. The
     /// log is as it was: open it again.
     pub fn open(
@@ -84,15 +86,35 @@ impl Log {
         config: LogConfig,
         database: u64,
     ) -> Result<(Log, LogTail)> {
+        Log::open_beyond(disk, names, config, database, None)
+    }
+
+    /// As [`Log::open`], for a page that was written: it must not have changes that the log has not. Pages are
+    /// written after the log, so that one which ends before has lost what was durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::open`]; [`Error::Damaged`](crate::Error::Damaged) for such a log.
+    pub(crate) fn open_beyond(
+        disk: &dyn Disk,
+        names: [&Path; 2],
+        config: LogConfig,
+        database: u64,
+        written: Option<(PageId, Lsn)>,
+    ) -> Result<(Log, LogTail)> {
         config.check(disk.sector_size())?;
         let (files, block_bytes) = Files::open(disk, names, database)?;
-        if block_bytes != config.block_bytes {
-            let (name, range) = ("block_bytes", "what the log was created with");
-            return Err(Error::Setting { name, value: config.block_bytes.into(), range });
-        }
+        // The other sizes must fit to what the file has.
+        let config = LogConfig { block_bytes, ..config };
+        config.check(disk.sector_size())?;
         let found = scan::scan(&files, block_bytes, database)?;
         let tail::Tail { mut blocks, is_torn } = tail::find(&files, &found, block_bytes)?;
         let last = blocks.pop_back().expect("a tail has a block");
+        if let Some((page, lsn)) = written.filter(|(_, lsn)| *lsn > last.header.end()) {
+            let end = last.header.end();
+            let what = format!("the log ends at {end} with it, and {page} has changes up to {lsn}");
+            return Err(files.damaged(last.place.file, tail::place_of(&last), what));
+        }
         let mut image = vec![0; last.bytes as usize];
         files.read(last.place, &mut image)?;
         if block::check(&image, last.place) != Some(last.crc) {

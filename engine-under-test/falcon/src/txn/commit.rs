@@ -122,6 +122,7 @@ fn log_changes(engine: &Engine, txn: TxnId, changes: Vec<RowChange>, ticket: Tic
     });
     match durable {
         Ok(changes) => {
+            engine.locks.ends(txn);
             engine.pending.ripen(Committed { txn, changes, ticket: Some(ticket) });
             Ok(())
         }

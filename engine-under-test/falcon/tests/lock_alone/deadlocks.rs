@@ -1,9 +1,10 @@
-//! Transactions that wait for each other: one of them is told, the others go on.
+//! Transactions that wait for each other: the youngest of them is told, the others go on.
 
 use falcon::lock::LockManager;
 use falcon::lock::LockMode::{Exclusive, IntentExclusive, IntentShared, Shared};
 use falcon::{Error, TxnId};
 use falconry_seam::sync::Barrier;
+use falconry_seam::sync::atomic::{AtomicU64, Ordering};
 use falconry_seam::thread;
 use falconry_sim::check::Sim;
 use falconry_sim::fault::Fault;
@@ -33,7 +34,7 @@ fn ring(count: u64) -> usize {
     let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     for error in &errors {
         let Error::Deadlock { txn, mode, cycle, .. } = error else { panic!("{error}") };
-        assert_eq!(*mode, Shared);
+        assert_eq!((*txn, *mode), (TxnId(count), Shared), "the youngest is told");
         assert!(cycle.starts_with(&format!("{txn} waits for ")), "{cycle}");
         assert!(cycle.ends_with(&format!(" waits for {txn}")), "{cycle}");
         assert_eq!(cycle.matches(" waits for ").count() as u64, count, "{cycle}");
@@ -84,21 +85,101 @@ fn a_cycle_may_go_through_a_place_in_the_queue() {
             scene.holds(1, &table(), IntentExclusive);
             scene.holds(3, &record(7), Exclusive);
             scene.waits(2, &table(), Shared);
-            scene.waits(3, &table(), IntentShared);
-            let error = scene.locks.lock(TxnId(1), &record(7), Shared).expect_err("a deadlock");
+            let youngest = scene.waits(3, &table(), IntentShared);
+            scene.waits(1, &record(7), Shared);
+            let error = youngest.join().expect("it does not panic").expect_err("a deadlock");
             let Error::Deadlock { txn, name, mode, cycle } = error else { panic!("{error}") };
-            assert_eq!((txn, name, mode), (TxnId(1), record(7), Shared));
-            let expected = "transaction 1 waits for transaction 3, which waits for transaction 2, \
-                            which waits for transaction 1";
+            assert_eq!((txn, name, mode), (TxnId(3), table(), IntentShared));
+            let expected = "transaction 3 waits for transaction 2, which waits for transaction 1, \
+                            which waits for transaction 3";
             assert_eq!(cycle, expected);
             // It has kept what it held, until it is rolled back.
             scene.stays(&[]);
-            let mut got = scene.ends(1, 2);
-            got.sort_unstable();
-            assert_eq!(got, [2, 3]);
+            assert_eq!(scene.ends(3, 1), [1]);
+            assert_eq!(scene.ends(1, 2), [1, 2]);
             scene.ends(2, 2);
-            scene.ends(3, 2);
             assert!(scene.locks.is_idle());
+        });
+    });
+}
+
+/// Once whoever closed the cycle was told. A long transaction could be refused again and again by short ones
+/// that only waited for it.
+#[test]
+fn the_youngest_is_told_although_it_waited_first() {
+    Sim::new("the_youngest_is_told_although_it_waited_first").seeds(0..40).run(|machine| {
+        machine.run(|_| {
+            let scene = Scene::new(FOR_EVER);
+            scene.holds(1, &record(7), Exclusive);
+            scene.holds(2, &record(8), Exclusive);
+            let youngest = scene.waits(2, &record(7), Shared);
+            let oldest = scene.waits(1, &record(8), Shared);
+            let error = youngest.join().expect("it does not panic").expect_err("a deadlock");
+            let text = "transaction 2 cannot have the shared lock on record 7 of table 1: \
+                        transaction 2 waits for transaction 1, which waits for transaction 2";
+            assert_eq!(error.to_string(), text);
+            assert!(!oldest.is_finished(), "the other has not given its locks back yet");
+            assert_eq!(scene.ends(2, 1), [1]);
+            oldest.join().expect("it does not panic").expect("it gets it");
+            scene.ends(1, 1);
+            assert_eq!(scene.locks.counters().deadlocks, 1);
+            assert!(scene.locks.is_idle());
+        });
+    });
+}
+
+/// One request may close two cycles. The youngest of each is told, and the request goes on.
+#[test]
+fn a_request_that_closes_two_cycles_ends_two_waits() {
+    Sim::new("a_request_that_closes_two_cycles").seeds(0..40).run(|machine| {
+        machine.run(|_| {
+            let scene = Scene::new(FOR_EVER);
+            scene.holds(1, &record(1), Exclusive);
+            scene.holds(2, &record(7), Shared);
+            scene.holds(3, &record(7), Shared);
+            let waits = [2, 3].map(|txn| scene.waits(txn, &record(1), Shared));
+            scene.waits(1, &record(7), Exclusive);
+            for thread in waits {
+                let error = thread.join().expect("it does not panic").expect_err("a deadlock");
+                assert!(matches!(error, Error::Deadlock { .. }), "{error}");
+            }
+            scene.ends(2, 0);
+            assert_eq!(scene.ends(3, 1), [1]);
+            assert_eq!(scene.locks.counters().deadlocks, 2);
+        });
+    });
+}
+
+/// Two clients that lock the same two records the other way round, and try again at once.
+#[test]
+fn whoever_tries_again_gets_through() {
+    const COMMITS: u64 = 12;
+    Sim::new("whoever_tries_again_gets_through").seeds(0..200).run(|machine| {
+        machine.run(|_| {
+            let (locks, next) = (LockManager::new(FOR_EVER), AtomicU64::new(1));
+            let client = |records: [u64; 2]| {
+                for _ in 0..COMMITS {
+                    loop {
+                        let txn = TxnId(next.fetch_add(1, Ordering::Relaxed));
+                        let locked = records
+                            .iter()
+                            .try_for_each(|number| locks.lock(txn, &record(*number), Exclusive));
+                        locks.release_all(txn);
+                        if locked.is_ok() {
+                            break;
+                        }
+                    }
+                }
+            };
+            let client = &client;
+            thread::scope(|scope| {
+                scope.spawn(move || client([1, 2]));
+                scope.spawn(move || client([2, 1]));
+            });
+            // Each refusal lets an older one through, which is refused no more.
+            let deadlocks = locks.counters().deadlocks;
+            assert!(deadlocks <= 2 * COMMITS, "{deadlocks} refusals");
+            assert!(locks.is_idle());
         });
     });
 }

@@ -113,6 +113,7 @@ fn client(
         let txn = TxnId(1 + turn * CLIENTS + number);
         match work(locks, model, txn) {
             Ok(()) => {
+                locks.ends(txn);
                 committed.send(txn).expect("somebody receives");
                 continue;
             }

@@ -1,5 +1,7 @@
 //! Locks of an engine that has stopped.
 
+use std::time::Duration;
+
 use falcon::lock::LockMode::{Exclusive, Shared};
 use falcon::{Error, TxnId};
 use falconry_sim::check::Sim;
@@ -27,6 +29,23 @@ fn all_who_wait_and_all_who_come_later_are_told() {
             }
             assert!(scene.locks.is_idle());
             assert!(scene.got().is_empty(), "nobody got the lock");
+        });
+    });
+}
+
+#[test]
+fn who_waits_beyond_its_time_is_told_too() {
+    Sim::new("who_waits_beyond_its_time_is_told_too").seeds(0..20).run(|machine| {
+        machine.run(|_| {
+            let scene = Scene::new(Duration::ZERO);
+            scene.holds(1, &record(7), Exclusive);
+            scene.locks.ends(TxnId(1));
+            let waits = scene.waits(2, &record(7), Shared);
+            scene.locks.stop("the disk is gone");
+            let error = waits.join().expect("it does not panic").expect_err("it is not to have it");
+            assert!(matches!(error, Error::Stopped(_)), "{error}");
+            scene.ends(1, 0);
+            assert!(scene.locks.is_idle());
         });
     });
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use falcon::lock::LockManager;
-use falcon::lock::LockMode::{Exclusive, Shared};
+use falcon::lock::LockMode::{Exclusive, IntentExclusive, IntentShared, Shared};
 use falcon::{Error, TxnId};
 use falconry_seam::sync::atomic::{AtomicBool, Ordering};
 use falconry_seam::thread;
@@ -12,7 +12,7 @@ use falconry_seam::time::{Instant, SystemTime};
 use falconry_sim::check::Sim;
 use falconry_sim::fault::Fault;
 
-use super::{Scene, record};
+use super::{Scene, record, table};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// What a thread may lose beyond its sleep.
@@ -119,6 +119,93 @@ fn without_patience_nobody_waits() {
             locks.lock(TxnId(2), &record(7), Exclusive).expect("nobody else holds it");
             locks.release_all(TxnId(2));
             assert!(locks.is_idle());
+        });
+    });
+}
+
+/// A client's last transaction, durable already and not on pages yet, once refused the client's next one.
+#[test]
+fn who_waits_only_for_those_that_are_about_to_end_is_not_refused() {
+    Sim::new("who_waits_only_for_those_that_are_about_to_end").seeds(0..40).run(|machine| {
+        machine.run(|_| {
+            for timeout in [Duration::ZERO, Duration::from_millis(100)] {
+                let scene = Scene::new(timeout);
+                scene.holds(1, &record(7), Exclusive);
+                scene.locks.ends(TxnId(1));
+                // The second waits for the first in the queue, which does not count either.
+                let first = scene.waits(2, &record(7), Shared);
+                let second = scene.waits(3, &record(7), Shared);
+                scene.stays(&[]);
+                let mut got = scene.ends(1, 2);
+                got.sort_unstable();
+                assert_eq!(got, [2, 3]);
+                for thread in [first, second] {
+                    thread.join().expect("it does not panic").expect("it was worth the wait");
+                }
+                assert_eq!(scene.locks.counters().time_outs, 0);
+                scene.ends(2, 2);
+                scene.ends(3, 2);
+                assert!(scene.locks.is_idle());
+            }
+        });
+    });
+}
+
+#[test]
+fn an_end_that_comes_in_time_is_waited_for() {
+    with_jumps("an_end_that_comes_in_time_is_waited_for", || {
+        let scene = Scene::new(TIMEOUT);
+        scene.holds(1, &record(7), Exclusive);
+        let waits = scene.waits(2, &record(7), Exclusive);
+        thread::sleep(TIMEOUT - SLACK);
+        scene.locks.ends(TxnId(1));
+        thread::sleep(2 * TIMEOUT);
+        assert!(!waits.is_finished(), "it waits on");
+        scene.ends(1, 1);
+        waits.join().expect("it does not panic").expect("it was worth the wait");
+    });
+}
+
+/// What is waited for beyond the time goes to another, which may take as long as it likes.
+#[test]
+fn who_waits_beyond_its_time_is_refused_when_another_comes_before_it() {
+    Sim::new("who_waits_beyond_its_time").seeds(0..60).run(|machine| {
+        machine.run(|_| {
+            let scene = Scene::new(Duration::ZERO);
+            scene.holds(1, &record(7), Exclusive);
+            scene.locks.ends(TxnId(1));
+            scene.holds(2, &record(8), Exclusive);
+            scene.waits(2, &record(7), Exclusive);
+            let in_queue = scene.waits(3, &record(7), Exclusive);
+            let behind = scene.waits(4, &record(8), Shared);
+            scene.stays(&[]);
+            assert_eq!(scene.ends(1, 1), [2]);
+            for (txn, thread) in [(3, in_queue), (4, behind)] {
+                let error = thread.join().expect("it does not panic").expect_err("2 goes on");
+                let Error::LockTimeout { behind, .. } = error else { panic!("{error}") };
+                assert_eq!(behind, TxnId(2), "transaction {txn}");
+                scene.ends(txn, 1);
+            }
+            scene.ends(2, 1);
+            assert!(scene.locks.is_idle());
+        });
+    });
+}
+
+/// The same, but it is an upgrade that comes before it.
+#[test]
+fn who_waits_beyond_its_time_is_refused_when_a_reader_becomes_a_writer() {
+    Sim::new("who_waits_beyond_its_time_upgrade").seeds(0..60).run(|machine| {
+        machine.run(|_| {
+            let scene = Scene::new(Duration::ZERO);
+            scene.holds(1, &table(), IntentExclusive);
+            scene.holds(2, &table(), IntentShared);
+            scene.locks.ends(TxnId(1));
+            let waits = scene.waits(3, &table(), Shared);
+            // It goes with what the first holds, and not with what the third wants.
+            scene.holds(2, &table(), IntentExclusive);
+            let error = waits.join().expect("it does not panic").expect_err("2 goes on");
+            assert!(matches!(error, Error::LockTimeout { behind: TxnId(2), .. }), "{error}");
         });
     });
 }

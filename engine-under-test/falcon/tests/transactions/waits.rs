@@ -9,16 +9,20 @@
 //! No test waits for as long as a lock may be waited for, but where that is what is tested.
 
 use std::ops::Bound::Unbounded;
+use std::sync::Arc;
 
 use falcon::page::RecordNumber;
 use falcon::page::key::KeyValue;
 use falcon::tree::Direction;
 use falcon::txn::{Row, Table, Transaction};
-use falcon::{Database, Error, Result};
+use falcon::{Database, Error, Options, Result};
+use falconry_seam::disk::Disk;
 use falconry_seam::thread;
 use falconry_seam::time::Duration;
+use falconry_sim::choice::Choices;
+use falconry_sim::{Machine, MachineConfig};
 
-use crate::{person, small, with_people};
+use crate::{people, person, small, with_people};
 
 /// Two committed rows.
 fn two(database: &Database, table: &Table) -> [RecordNumber; 2] {
@@ -187,18 +191,18 @@ fn assert_refused(database: &Database, table: &Table, mut txn: Transaction<'_>, 
 }
 
 #[test]
-fn one_of_two_that_wait_for_each_other_is_refused_and_the_other_goes_on() {
+fn the_younger_of_two_that_wait_for_each_other_is_refused_and_the_other_goes_on() {
     with_people(&small(), |database, table| {
         let [ada, bob] = two(database, table);
+        let mut older = database.begin();
         let mut txn = database.begin();
         txn.insert(table, &person(5, "eve", 5)).expect("no fault");
         assert!(txn.update(table, ada, &person(1, "ada", 8)).expect("no fault"));
         let refused = thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                let mut txn = database.begin();
-                assert!(txn.update(table, bob, &person(2, "bob", 8)).expect("no fault"));
-                txn.read(table, ada).expect("it gets it when the other is refused");
-                txn.rollback();
+            let other = scope.spawn(move || {
+                assert!(older.update(table, bob, &person(2, "bob", 8)).expect("no fault"));
+                older.read(table, ada).expect("it gets it when the other is refused");
+                older.rollback();
             });
             thread::sleep(Duration::from_millis(100));
             let refused = txn.read(table, bob).expect_err("the other waits for it");
@@ -210,6 +214,52 @@ fn one_of_two_that_wait_for_each_other_is_refused_and_the_other_goes_on() {
         });
         assert!(refused.to_string().contains("which waits for"), "{refused}");
     });
+}
+
+#[test]
+fn who_waits_is_refused_when_an_older_one_would_wait_for_it() {
+    with_people(&small(), |database, table| {
+        let [ada, bob] = two(database, table);
+        let mut older = database.begin();
+        assert!(older.update(table, ada, &person(1, "ada", 8)).expect("no fault"));
+        thread::scope(|scope| {
+            let younger = scope.spawn(|| {
+                let mut txn = database.begin();
+                assert!(txn.update(table, bob, &person(2, "bob", 8)).expect("no fault"));
+                let refused = txn.read(table, ada).expect_err("the other is older");
+                assert!(matches!(refused, Error::Deadlock { .. }), "{refused}");
+                txn.rollback();
+            });
+            thread::sleep(Duration::from_millis(100));
+            let row = older.read(table, bob).expect("the other is refused");
+            assert_eq!(row, Some(person(2, "bob", 2)), "and rolled back");
+            younger.join().expect("it does not panic");
+        });
+        older.commit().expect("no fault");
+    });
+}
+
+/// A client that waits for no lock was once refused by its own last transaction: that was durable, and had its
+/// locks until a gopher had brought it to pages.
+#[test]
+fn without_patience_a_client_is_not_refused_because_of_its_last_transaction() {
+    for seed in 0..20 {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+        machine.run(|ctx| {
+            let disk: Arc<dyn Disk> = ctx.disk();
+            let options = Options { lock_wait_timeout: Duration::ZERO, ..small() };
+            let database = Database::create(&disk, &options).expect("no fault");
+            let table = database.create_table(&people()).expect("no fault");
+            let [ada, _] = two(&database, &table);
+            for age in 0..20 {
+                let mut txn = database.begin();
+                let was_there = txn.update(&table, ada, &person(1, "ada", age));
+                assert!(was_there.expect("nobody else is there"));
+                txn.commit().expect("no fault");
+            }
+            database.close().expect("no fault");
+        });
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ use super::{DoubleWriteConfig, Home};
 use crate::cache::Files;
 use crate::lockfree::hand_over::{HandOver, Turn};
 use crate::page::PageSize;
-use crate::{Error, PageId, Result};
+use crate::{Error, Lsn, PageId, Result};
 
 /// What was counted since the file was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +159,12 @@ impl DoubleWrite {
             return Err(Error::Setting { name, value: page_size.bytes() as u64, range });
         }
         Ok(())
+    }
+
+    /// The copy of the last life with the latest place in the log. The log was durable up to there.
+    pub(crate) fn latest_copy(&self) -> Option<(PageId, Lsn)> {
+        let latest = self.left.copies.iter().max_by_key(|(_, copy)| copy.lsn);
+        latest.map(|(page, copy)| (*page, copy.lsn))
     }
 
     /// Copies neighbouring pages, sealed and from `first` on, and writes them in place. The log is durable

@@ -2,8 +2,9 @@
 //!
 //! # Method
 //!
-//! Random requests, releases and departures. Whether a state is a deadlock is found by letting
-//! transactions end, one that does not wait after the other, until none is left or none can go on.
+//! Random requests, ends, releases and departures. Whether a state is a deadlock is found by letting
+//! transactions end, one that does not wait after the other, until none is left or none can go on; whether one
+//! is held up, by letting only those end that are about to, and whoever gets its lock by that.
 //!
 //! # Invariant
 //!
@@ -36,6 +37,21 @@ fn can_all_end(state: &State) -> bool {
     true
 }
 
+/// Whether `txn` gets what it waits for when nobody gives a lock back but those that are about to end, and those
+/// that go on by that.
+fn gets_on(state: &State, txn: TxnId) -> bool {
+    let mut state = state.clone();
+    let ending = state.owners.iter().filter(|(_, owner)| owner.is_ending);
+    let mut ending: Vec<TxnId> = ending.map(|(txn, _)| *txn).collect();
+    while let Some(ended) = ending.pop() {
+        ending.extend(state.release_all(ended).iter().map(|request| request.txn));
+        if ending.contains(&txn) {
+            return true;
+        }
+    }
+    false
+}
+
 /// All that holds of every state between two calls.
 fn check(state: &State) {
     for (name, lock) in &state.locks {
@@ -58,6 +74,10 @@ fn check(state: &State) {
             assert_eq!(state.owners[&request.txn].waits_for.as_ref(), Some(name));
         }
     }
+    for (txn, _) in state.owners.iter().filter(|(_, owner)| owner.waits_for.is_some()) {
+        let held_up_by = state.held_up_by(*txn);
+        assert_eq!(held_up_by.is_none(), gets_on(state, *txn), "{txn} behind {held_up_by:?}");
+    }
     assert!(can_all_end(state), "somebody waits for ever");
 }
 
@@ -77,6 +97,8 @@ struct Met {
     held: u32,
     waits: u32,
     deadlocks: u32,
+    others_refused: u32,
+    patient: u32,
     woken: u32,
     upgrades: u32,
 }
@@ -94,19 +116,24 @@ fn ask(state: &mut State, choices: &mut Choices, txn: TxnId, met: &mut Met) {
             assert!(at_once, "{txn} got {name} before its turn");
             met.held += 1;
         }
-        Answer::Busy { mode, behind } => {
-            assert!(!at_once, "{txn} was to have {name} at once, and not to wait for {behind}");
+        Answer::Busy { mode } => {
+            assert!(!at_once, "{txn} was to have {name} at once");
             met.upgrades += u32::from(state.locks[&name].held(txn).is_some());
             state.wait(txn, &name, mode);
-            let cycle = state.cycle(txn);
-            assert_eq!(cycle.is_none(), can_all_end(state), "{txn} for {name}: {cycle:?}");
-            if let Some(cycle) = cycle {
+            assert_eq!(state.cycle(txn).is_none(), can_all_end(state), "{txn} for {name}");
+            met.waits += 1;
+            while let Some(cycle) = state.cycle(txn) {
                 assert_eq!(cycle[0], txn, "{cycle:?} begins with who closes it");
-                assert!(state.leave(txn).is_empty(), "nobody was held up by it yet");
+                let (youngest, woken) = state.refuse_youngest(&cycle, false);
+                assert_eq!(Some(&youngest), cycle.iter().max(), "{cycle:?}");
+                assert_eq!(woken[0].txn, youngest, "it is to be told");
+                let told = state.take_refusal(youngest).expect("it was refused");
+                assert_eq!((told[0], told.len()), (youngest, cycle.len()), "{told:?}");
                 met.deadlocks += 1;
-            } else {
-                met.waits += 1;
+                met.others_refused += u32::from(youngest != txn);
             }
+            let waits = state.waits_for(txn).is_some();
+            met.patient += u32::from(waits && state.held_up_by(txn).is_none());
         }
     }
 }
@@ -114,17 +141,23 @@ fn ask(state: &mut State, choices: &mut Choices, txn: TxnId, met: &mut Met) {
 #[test]
 fn nobody_waits_without_a_reason_or_for_ever() {
     let mut met = Met::default();
-    for seed in 0..400 {
+    for seed in 0..600 {
         let mut choices = Choices::from_seed(seed);
         let mut state = State::default();
         for _ in 0..80 {
             let txn = TxnId(1 + choices.choose("test/txn", TXNS));
             let waits = state.waits_for(txn).is_some();
             let is_over = choices.choose("test/over", 6) == 0;
+            let is_ending = state.owners.get(&txn).is_some_and(|owner| owner.is_ending);
             let woken = match (waits, is_over) {
                 (true, false) => continue,
                 (true, true) => state.leave(txn),
                 (false, true) => state.release_all(txn),
+                (false, false) if is_ending => continue,
+                (false, false) if choices.choose("test/ends", 6) == 0 => {
+                    state.ends(txn);
+                    Vec::new()
+                }
                 (false, false) => {
                     ask(&mut state, &mut choices, txn, &mut met);
                     Vec::new()
@@ -134,9 +167,11 @@ fn nobody_waits_without_a_reason_or_for_ever() {
             check(&state);
         }
     }
-    let Met { held, waits, deadlocks, woken, upgrades } = met;
+    let Met { held, waits, deadlocks, others_refused, patient, woken, upgrades } = met;
     assert!(held > 1_000 && waits > 1_000, "{held} had at once, {waits} waited");
     assert!(deadlocks > 300, "{deadlocks} deadlocks");
+    assert!(others_refused > 100, "{others_refused} of them another's than the last request");
+    assert!(patient > 100, "{patient} waited for none but such as end");
     assert!(woken > 1_000, "{woken} woken");
     assert!(upgrades > 300, "{upgrades} upgrades that were not had at once");
 }
@@ -153,7 +188,7 @@ fn a_cycle_is_told_in_words() {
 fn who_has_stopped_grants_nothing_more() {
     let mut state = State::default();
     assert_eq!(state.request(TxnId(1), &record(1), LockMode::Exclusive), Answer::Held);
-    let busy = Answer::Busy { mode: LockMode::Shared, behind: TxnId(1) };
+    let busy = Answer::Busy { mode: LockMode::Shared };
     assert_eq!(state.request(TxnId(2), &record(1), LockMode::Shared), busy);
     state.wait(TxnId(2), &record(1), LockMode::Shared);
     state.stopped = Some("a test".into());
@@ -184,6 +219,20 @@ fn one_waits() -> State {
 #[should_panic(expected = "transaction 2 asks for record 2 of table 1 while it waits for")]
 fn a_second_request_of_one_that_waits_is_a_mistake() {
     one_waits().request(TxnId(2), &record(2), LockMode::Shared);
+}
+
+#[test]
+#[should_panic(expected = "transaction 2 is to end while it waits")]
+fn an_end_of_one_that_waits_is_a_mistake() {
+    one_waits().ends(TxnId(2));
+}
+
+#[test]
+#[should_panic(expected = "transaction 1 asks for record 2 of table 1 after its end")]
+fn a_request_after_the_end_is_a_mistake() {
+    let mut state = one_waits();
+    state.ends(TxnId(1));
+    state.request(TxnId(1), &record(2), LockMode::Shared);
 }
 
 #[test]
