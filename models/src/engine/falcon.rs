@@ -22,6 +22,7 @@ use crate::run::CaseError;
 
 mod cache_alone;
 mod log_alone;
+mod origin;
 mod pairs;
 mod part;
 
@@ -75,13 +76,17 @@ impl Engine for FalconEngine {
             "cache" => return cache_alone::open(&*disk, &options),
             _ => {}
         }
+        let is_old = settings.text("origin") != "new";
+        if is_old {
+            origin::lay_out(&*disk)?;
+        }
         let exists = Falcon::exists(&*disk).map_err(failure)?;
         let falcon = match exists {
             true => Falcon::open(&disk, &options),
             false => Falcon::create(&disk, &options),
         };
         let falcon = falcon.map_err(failure)?;
-        Ok(Box::new(FalconDatabase::new(falcon, Use::of(settings))?))
+        Ok(Box::new(FalconDatabase::new(falcon, Use::of(settings), is_old)?))
     }
 
     fn claims(&self) -> FaultSet {
@@ -114,6 +119,7 @@ impl Engine for FalconEngine {
         draw.flag("insert_first", 500_000)?;
         draw.word("range_by", RANGE_BY)?;
         draw.word("part", PARTS)?;
+        draw.word("origin", origin::ORIGINS)?;
         let room = draw.room();
         draw.derived("row_bytes_max", (room.pair_bytes_max + ROW_BYTES_MORE) as u64)?;
         draw.derived("transaction_bytes_max", room.transaction_bytes_max as u64)?;

@@ -50,6 +50,7 @@ static BUILT_IN: &[BuiltIn] = built_in![
     "io/errors",
     "qa/random-queries",
     "qa/compare",
+    "upgrade/formats",
     "clock/jump",
     "instrument/self-check"
 ];

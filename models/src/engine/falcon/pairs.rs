@@ -18,7 +18,7 @@ use falcon::page::RecordNumber;
 use falcon::page::key::KeyValue;
 use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
 
-use super::failure;
+use super::{failure, origin};
 use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Settings, Transaction};
 
 const BY_KEY: &str = "by_key";
@@ -90,6 +90,8 @@ fn name(table: u64) -> String {
 pub(super) struct FalconDatabase {
     falcon: Falcon,
     used: Use,
+    /// Whether it has rows that an earlier revision has left.
+    is_old: bool,
 }
 
 /// A table of pairs with its index.
@@ -100,11 +102,15 @@ struct Place {
 
 impl FalconDatabase {
     /// Makes the tables that are not there yet.
-    pub(super) fn new(falcon: Falcon, used: Use) -> Result<FalconDatabase, EngineError> {
+    pub(super) fn new(
+        falcon: Falcon,
+        used: Use,
+        is_old: bool,
+    ) -> Result<FalconDatabase, EngineError> {
         for table in (0..used.tables).filter(|table| falcon.table(&name(*table)).is_none()) {
             falcon.create_table(&used.spec(table)).map_err(failure)?;
         }
-        Ok(FalconDatabase { falcon, used })
+        Ok(FalconDatabase { falcon, used, is_old })
     }
 
     fn place(&self, table: u64) -> Result<Place, EngineError> {
@@ -154,6 +160,9 @@ impl Database for FalconDatabase {
     }
 
     fn check(&mut self) -> Result<(), EngineError> {
+        if self.is_old {
+            origin::check(&self.falcon)?;
+        }
         let report = self.falcon.verify().map_err(failure)?;
         match report.problems.as_slice() {
             [] => Ok(()),
