@@ -59,6 +59,12 @@ pub trait Engine: Send + Sync {
         POWER_CLAIMS
     }
 
+    /// Those of them that it survives under these settings, where some take a fault out.
+    fn claims_under(&self, settings: &Settings) -> FaultSet {
+        let _ = settings;
+        self.claims()
+    }
+
     /// How its clients may be interleaved; one way is drawn for each run. Never empty.
     fn concurrency(&self) -> &[Concurrency] {
         &[Concurrency::Seam]

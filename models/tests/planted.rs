@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use falcon::Bug;
+use falconry::cli::report_of_capsule;
 use falconry::engine;
 use falconry::score::{Find, cases_of, first_find_in, in_parallel};
 
@@ -71,6 +72,27 @@ fn the_tables_in_the_documents_have_them_all() {
             text.lines().filter(|line| line.starts_with(&format!("| {bug} "))).collect();
         assert_eq!(lines.len(), 2, "{bug}: one line of what it is, and one of its score");
         assert!(lines[0].contains(bug.story()) && lines[0].contains(bug.source()), "{bug}");
+    }
+}
+
+/// The capsule of a bug, among the regressions; none for one that is not found.
+fn capsule(bug: Bug) -> Option<String> {
+    let file = format!("snapshots/regressions/planted-{bug}.capsule");
+    fs::read_to_string(root().join(file)).ok()
+}
+
+#[test]
+fn the_small_report_of_each_that_is_found() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../snapshots/planted"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for bug in Bug::ALL.iter().copied().filter(|bug| !NOT_FOUND.contains(bug)) {
+        let text = capsule(bug).unwrap_or_else(|| panic!("{bug} has no capsule"));
+        let report = report_of_capsule(&text).unwrap_or_else(|what| panic!("{bug}: {what}"));
+        let report = report.unwrap_or_else(|| panic!("the capsule of {bug} finds nothing"));
+        assert!(report.is_ascii(), "{report}");
+        settings.bind(|| insta::assert_snapshot!(bug.name(), report));
     }
 }
 

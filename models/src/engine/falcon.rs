@@ -39,10 +39,9 @@ const RANGE_BY: &[(&str, u32)] = &[("index", 4), ("backward", 2), ("scan", 2), (
 /// What is run: the engine, or a part without the rest, which a scenario asks for.
 const PARTS: &[(&str, u32)] = &[("all", 1), ("log", 0), ("cache", 0)];
 
-/// What it survives beside the loss of power: every error that a call of the disk may return. It stops, and
-/// the next opening recovers. Not among them: sectors that are torn within or hold garbage, for without the
-/// double-write file the device's word is taken that it writes them whole; a sector that can never be read
-/// again; and an error of a sync that is told by a later one, when the commit was acknowledged.
+/// What it survives beside the loss of power: every error that a call of the disk may return, for it stops, and
+/// the next opening recovers. Not among them: a sector that can never be read again, and an error of a sync that
+/// is told by a later one, when the commit was acknowledged.
 const ERROR_CLAIMS: FaultSet = FaultSet::of(&[
     Fault::EioRead,
     Fault::EioWrite,
@@ -52,7 +51,14 @@ const ERROR_CLAIMS: FaultSet = FaultSet::of(&[
     Fault::Enospc,
     Fault::ReadOnly,
     Fault::DeviceGone,
+    Fault::SubSectorTear,
+    Fault::GarbageSector,
 ]);
+
+/// What only second copies of pages survive: without them the word of device and system is taken that a page is
+/// written as a whole or not at all.
+const DOUBLE_WRITE_CLAIMS: FaultSet =
+    FaultSet::of(&[Fault::ShortWrite, Fault::SubSectorTear, Fault::GarbageSector]);
 
 /// What a row has beside its key and value: its tag, and the lengths of the columns.
 const ROW_BYTES_MORE: usize = 64;
@@ -91,6 +97,13 @@ impl Engine for FalconEngine {
 
     fn claims(&self) -> FaultSet {
         POWER_CLAIMS.union(ERROR_CLAIMS)
+    }
+
+    fn claims_under(&self, settings: &Settings) -> FaultSet {
+        match settings.flag("double_write") {
+            true => self.claims(),
+            false => self.claims().minus(DOUBLE_WRITE_CLAIMS),
+        }
     }
 
     fn bugs(&self) -> &[&str] {

@@ -192,7 +192,7 @@ impl Plan {
         }
         let boots = knobs.scenario.bounds.boots.draw(choices, "size/boots");
         let fixed = knobs.fixed_rates(case);
-        let claims = engine.claims();
+        let claims = engine.claims_under(&settings);
         let admission = Admission {
             profile: case.faults,
             claims,

@@ -38,7 +38,9 @@ pub struct Options {
     /// transactions which are durable, and on their way to pages, lasts until they are there.
     pub lock_wait_timeout: Duration,
     /// Whether pages are written twice, so that a torn one can be repaired, also where neither the device nor
-    /// the system's page cache can tear one. Elsewhere they always are.
+    /// the system's page cache can tear one. Elsewhere they always are. Without it their word is taken: a sector
+    /// that is torn all the same, or a write that the system cuts short within a page just before the power
+    /// goes, leaves a page that the next opening refuses.
     pub double_write: bool,
     /// The log's own settings.
     pub log: LogConfig,
