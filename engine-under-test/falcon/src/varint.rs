@@ -20,6 +20,11 @@ pub(crate) fn append(out: &mut Vec<u8>, value: u64) {
 
 /// The number at `at`, which moves behind it; none where there is none, or the bytes end before it does.
 pub(crate) fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(first.into());
+    }
     let mut value = 0u64;
     for shift in (0..u64::BITS).step_by(7) {
         let byte = *bytes.get(*at)?;

@@ -105,6 +105,50 @@ fn the_model_notices_an_order_that_is_too_weak() {
     assert!(message.contains("Causality violation"), "{message}");
 }
 
+/// One reads a page as it is told by a hint, with the latch and no pin, while two would evict it. The latch's
+/// content is the page's name here.
+fn hint_against_evict() -> u64 {
+    executions(|| {
+        let frame = Arc::new(Real::holding(1));
+        *frame.bytes.write().expect("nobody panics") = 1;
+        let evict = |frame: &Real, page: u32| {
+            if !frame.state.take() {
+                return false;
+            }
+            let Ok(mut content) = frame.bytes.try_write() else {
+                frame.state.put_back();
+                return false;
+            };
+            *content = page;
+            drop(content);
+            frame.state.give();
+            frame.state.unpin();
+            true
+        };
+        let evicts = Arc::clone(&frame);
+        let evictor = thread::spawn(move || evict(&evicts, 2));
+        let reads = Arc::clone(&frame);
+        let reader = thread::spawn(move || {
+            if let Ok(content) = reads.bytes.try_read() {
+                let page = *content;
+                thread::yield_now();
+                assert_eq!(*content, page, "the page went while it was latched");
+            }
+        });
+        let is_ours = evict(&frame, 3);
+        let is_theirs = evictor.join().expect("the evictor does not panic");
+        reader.join().expect("the reader does not panic");
+        let page = *frame.bytes.read().expect("nobody panics");
+        assert_eq!(page == 1, !is_ours && !is_theirs, "evicted, or as it was");
+        assert!(frame.state.take(), "whoever took the frame has given it back");
+    })
+}
+
+#[test]
+fn a_page_that_is_latched_without_a_pin_stays_where_it_is() {
+    assert_eq!(hint_against_evict(), 399);
+}
+
 /// One changes the page, one writes it (the first write fails or not), one would evict it.
 fn change_against_write(write_fails: bool) -> u64 {
     executions(move || {

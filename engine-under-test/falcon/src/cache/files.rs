@@ -5,28 +5,52 @@
 //! A table of open files, read for each call. Syncs take turns: the system may tell one of two of them
 //! alone of an error that concerns both.
 //!
+//! A sync that fails may have taken back what was written since the last one: the file then reads as it was
+//! before. So pages are remembered from their write to the sync after it, and who reads one of them while a
+//! sync is under way learns first how that ends.
+//!
 //! # Invariant
 //!
 //! After a sync that failed, of a file here or of the copies of its pages, nothing is written or synced any
-//! more: what the disk has is unknown, and another sync could say that all is well.
+//! more: what the disk has is unknown, and another sync could say that all is well. Nor is a page read then
+//! that such a sync was to cover.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use falconry_seam::disk::File;
-use falconry_seam::sync::{Mutex, PoisonError, RwLock};
+use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::page::PageSize;
-use crate::{Error, PageId, Result, TablespaceId};
+use crate::{Error, PageId, PageNumber, Result, TablespaceId};
 
 /// Open files of pages of one size.
 pub struct Files {
     page_size: PageSize,
     open: RwLock<BTreeMap<TablespaceId, Open>>,
     one_sync_at_a_time: Mutex<()>,
+    unsynced: Mutex<Unsynced>,
+    /// A sync has ended.
+    synced: Condvar,
     stopped: Mutex<Option<Error>>,
+}
+
+/// Pages that no sync has covered since they were written.
+#[derive(Default)]
+struct Unsynced {
+    /// Written since a sync began last,
+    pages: BTreeSet<PageId>,
+    /// and before.
+    being_synced: BTreeSet<PageId>,
+    is_under_way: bool,
+}
+
+impl Unsynced {
+    fn has(&self, page: PageId) -> bool {
+        self.pages.contains(&page) || self.being_synced.contains(&page)
+    }
 }
 
 #[derive(Clone)]
@@ -42,6 +66,8 @@ impl Files {
             page_size,
             open: RwLock::new(BTreeMap::new()),
             one_sync_at_a_time: Mutex::new(()),
+            unsynced: Mutex::default(),
+            synced: Condvar::new(),
             stopped: Mutex::new(None),
         }
     }
@@ -67,11 +93,11 @@ impl Files {
     /// # Errors
     ///
     /// [`Error::Damaged`] when the file ends before the page does, [`Error::NoTablespace`],
-    /// [`Error::Io`].
+    /// [`Error::Io`]; [`Error::Stopped`] for a page that a sync which failed may have taken back.
     pub fn read(&self, page: PageId, bytes: &mut [u8]) -> Result<()> {
         let Open { path, file } = self.of(page.tablespace)?;
         match file.read_exact_at(bytes, self.offset(page)) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.check_kept(page),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let (place, what) = (page.number.to_string(), "the file ends before it".into());
                 Err(Error::Damaged { file: path, place, what })
@@ -89,6 +115,10 @@ impl Files {
     pub fn write(&self, first: PageId, bytes: &[u8]) -> Result<()> {
         self.go_on()?;
         let Open { path, file } = self.of(first.tablespace)?;
+        let count = (bytes.len() / self.page_size.bytes()) as u32;
+        let pages = (0..count).map(|at| PageNumber(first.number.0 + at));
+        let pages = pages.map(|number| PageId { number, ..first });
+        self.unsynced().pages.extend(pages);
         let written = file.write_all_at(bytes, self.offset(first));
         written.map_err(|error| Error::io("write", path, error))
     }
@@ -102,11 +132,44 @@ impl Files {
     pub fn sync(&self) -> Result<()> {
         let _alone = self.one_sync_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         self.go_on()?;
+        {
+            let mut unsynced = self.unsynced();
+            unsynced.is_under_way = true;
+            let mut pages = std::mem::take(&mut unsynced.pages);
+            unsynced.being_synced.append(&mut pages);
+        }
+        let result = self.sync_all();
+        {
+            let mut unsynced = self.unsynced();
+            unsynced.is_under_way = false;
+            if result.is_ok() {
+                unsynced.being_synced.clear();
+            }
+        }
+        self.synced.notify_all();
+        result
+    }
+
+    /// Syncs each file. By the time this returns, an error has stopped all.
+    fn sync_all(&self) -> Result<()> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         for Open { path, file } in open.values() {
             file.sync_data().map_err(|error| self.stop(&Error::io("sync", path, error)))?;
         }
         Ok(())
+    }
+
+    /// Whether a page that was just read is what was written there last.
+    fn check_kept(&self, page: PageId) -> Result<()> {
+        let mut unsynced = self.unsynced();
+        while unsynced.is_under_way && unsynced.has(page) {
+            unsynced = self.synced.wait(unsynced).unwrap_or_else(PoisonError::into_inner);
+        }
+        if unsynced.has(page) { self.go_on() } else { Ok(()) }
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why nothing is written any more, if that is so.

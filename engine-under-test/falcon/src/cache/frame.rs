@@ -25,7 +25,7 @@ pub(super) struct Content {
     /// The page's last change: the log must be durable up to here before the page is written.
     pub(super) lsn: Lsn,
     /// The page that could not be read last, for those who waited for it, and why.
-    pub(super) failed: Option<(PageId, Error)>,
+    pub(super) failed: Option<Box<(PageId, Error)>>,
 }
 
 impl Content {
@@ -57,6 +57,15 @@ impl Frame {
     /// The latch, shared, if it can be had at once.
     pub(super) fn try_read(&self) -> Option<RwLockReadGuard<'_, Content>> {
         match self.content.try_read() {
+            Ok(content) => Some(content),
+            Err(TryLockError::Poisoned(content)) => Some(content.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The latch, exclusive, if it can be had at once.
+    pub(super) fn try_write(&self) -> Option<RwLockWriteGuard<'_, Content>> {
+        match self.content.try_write() {
             Ok(content) => Some(content),
             Err(TryLockError::Poisoned(content)) => Some(content.into_inner()),
             Err(TryLockError::WouldBlock) => None,

@@ -20,7 +20,8 @@ impl Drop for Pin<'_> {
 pub struct PageRead<'a> {
     // The latch goes before the pin.
     content: RwLockReadGuard<'a, Content>,
-    _pin: Pin<'a>,
+    /// None when the frame was found by a hint: the latch alone keeps the page there.
+    _pin: Option<Pin<'a>>,
     page: PageId,
 }
 
@@ -35,7 +36,7 @@ pub struct PageWrite<'a> {
 /// Whether the frame holds the page; an error when it could not be read, and `false` when another one
 /// has come there since, so that it must be looked for again.
 fn holds(content: &Content, page: PageId) -> Result<bool> {
-    match &content.failed {
+    match content.failed.as_deref() {
         Some((failed, error)) if *failed == page && content.page.is_none() => Err(error.clone()),
         _ => Ok(content.page == Some(page)),
     }
@@ -47,7 +48,13 @@ impl<'a> PageRead<'a> {
         let frame = &cache.frames[frame as usize];
         let pin = Pin(frame);
         let content = frame.read();
-        Ok(holds(&content, page)?.then_some(PageRead { content, _pin: pin, page }))
+        Ok(holds(&content, page)?.then_some(PageRead { content, _pin: Some(pin), page }))
+    }
+
+    /// Latches a frame that may hold the page, if it does and can be had at once.
+    pub(super) fn try_latch(frame: &'a Frame, page: PageId) -> Option<Self> {
+        let content = frame.try_read()?;
+        (content.page == Some(page)).then_some(PageRead { content, _pin: None, page })
     }
 
     /// Which page it is.

@@ -3,7 +3,7 @@
 //! # Method
 //!
 //! A hand goes round the frames. A page with credit loses some of it and stays. The first page without
-//! credit, pins and changes goes. If a round finds only changed ones, the first of these is written; if it
+//! credit, pins, changes and readers goes. If a round finds only changed ones, the first of these is written; if it
 //! finds only pinned ones, the caller gives way to those who hold them, and tries again.
 
 use falconry_seam::sync::atomic::Ordering;
@@ -57,8 +57,11 @@ impl Cache {
                 continue;
             }
             if frame.state.take() {
-                self.forget_page_of(at as u32);
-                return (Some(at as u32), None);
+                if self.forget_page_of(at as u32) {
+                    return (Some(at as u32), None);
+                }
+                frame.state.put_back();
+                continue;
             }
             if changed.is_none() && frame.state.is_unwritten() {
                 changed = Some(at as u32);
@@ -67,13 +70,17 @@ impl Cache {
         (None, changed)
     }
 
-    /// The page of a frame that was taken leaves the table.
-    fn forget_page_of(&self, frame: u32) {
-        let page = self.frames[frame as usize].write().page.take();
+    /// The page of a frame that was taken leaves the table; `false` when somebody looks at it, who came by a
+    /// hint and has no pin.
+    fn forget_page_of(&self, frame: u32) -> bool {
+        let Some(mut content) = self.frames[frame as usize].try_write() else { return false };
+        let page = content.page.take();
+        drop(content);
         if let Some(page) = page {
             self.bucket(page).remove(page, frame);
             count(&self.counters.evictions, 1);
         }
+        true
     }
 
     /// Writes the page of a frame that somebody needs.

@@ -41,6 +41,7 @@ pub(crate) fn catalogue() -> TableInfo {
         indexes: Vec::new(),
         numbers: Mutex::new(Numbers::default()),
         pages: Mutex::new(()),
+        locators: section::Known::default(),
     }
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn open(store: &Arc<Store>, encoded: &[u8]) -> Result<TableInfo> {
         spec,
         numbers: Mutex::new(Numbers::default()),
         pages: Mutex::new(()),
+        locators: section::Known::default(),
     })
 }
 
@@ -99,7 +101,7 @@ pub(crate) fn load(engine: &Engine) -> Result<()> {
             continue;
         }
         let place = RecordPlace { tablespace, section: SECTION, record };
-        let encoded = section::read(store, place)?;
+        let encoded = section::read(store, &section::Known::default(), place)?;
         let encoded =
             encoded.ok_or_else(|| in_catalogue(format!("record {} is gone", record.0)))?;
         let table = open(store, &encoded)?;

@@ -38,7 +38,7 @@ use crate::log::Log;
 use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize, RecordNumber};
 use crate::recovery::{self, RecoveryReport};
 use crate::store::Store;
-use crate::txn::{self, Table, Transaction};
+use crate::txn::{self, Shortcuts, Table, Transaction};
 use crate::{Error, PageNumber, Result, TableId, TablespaceId, TxnId, row, section};
 
 /// The operating system writes its page cache back page by page: a write of more reaches the device in parts,
@@ -413,6 +413,7 @@ fn engine(options: &Options, store: Store, next_txn: u64, ticker: &Arc<Ticker>) 
         next_txn: AtomicU64::new(next_txn),
         row_bytes_max,
         counters: Counters::default(),
+        shortcuts: Shortcuts::new(options.cache_frames),
         store: Arc::new(store),
     })
 }

@@ -13,6 +13,7 @@ use super::statistics::Counters;
 use crate::admission::Admission;
 use crate::lock::LockManager;
 use crate::store::{Store, record};
+use crate::txn::Shortcuts;
 use crate::{Error, Lsn, Result, TableId, TxnId};
 
 /// The parts of an open database.
@@ -26,6 +27,7 @@ pub(crate) struct Engine {
     /// The longest row, encoded.
     pub(crate) row_bytes_max: usize,
     pub(crate) counters: Counters,
+    pub(crate) shortcuts: Shortcuts,
 }
 
 impl Engine {

@@ -28,7 +28,9 @@ use crate::{Error, Result, TableId, TxnId, row, section};
 
 /// What a gopher does until it is told to end, or the engine stops.
 pub(crate) fn run(engine: &Arc<Engine>) {
-    while let Some(committed) = engine.pending.next() {
+    let mut comes_back = false;
+    while let Some(committed) = engine.pending.next(comes_back) {
+        comes_back = true;
         let stop = Stop(engine);
         let finished = finish(engine, committed);
         std::mem::forget(stop);
@@ -113,9 +115,9 @@ fn apply_row(engine: &Engine, table: &TableInfo, logged: &LoggedChange) -> Resul
         let source = Source { lsn: *lsn, from: *row_at, bytes: change.row.len() as u32 };
         match change.what {
             What::Insert | What::Update => {
-                section::put(&engine.store, place, &change.row, source)?;
+                section::put(&engine.store, &table.locators, place, &change.row, source)?;
             }
-            What::Delete => section::delete(&engine.store, place)?,
+            What::Delete => section::delete(&engine.store, &table.locators, place)?,
         }
     }
     let broken = |what: String| catalogue::unknown(engine, what);

@@ -3,8 +3,9 @@
 //! # Method
 //!
 //! A transaction is entered before its first record goes to the log, and is ripe when its commit is
-//! durable. Gophers take ripe ones in the order in which they ripened, and say when each is applied. The
-//! oldest record of all that are entered bounds where recovery may start.
+//! durable. Gophers take ripe ones in the order in which they ripened, and say when each is applied. One is
+//! woken only when more is ripe than those who are at work will take when they come back. The oldest record of
+//! all that are entered bounds where recovery may start.
 //!
 //! # Invariant
 //!
@@ -33,6 +34,8 @@ struct State {
     /// Where the records of each begin at the earliest.
     entered: BTreeMap<TxnId, Lsn>,
     ripe: VecDeque<Committed>,
+    /// Gophers that have taken a transaction and will come for the next one.
+    busy: usize,
     ends: bool,
     stopped: bool,
 }
@@ -47,19 +50,27 @@ impl Pending {
 
     /// The transaction is durable: a gopher may apply it.
     pub(crate) fn ripen(&self, committed: Committed) {
-        self.lock().ripe.push_back(committed);
-        self.ripened.notify_one();
+        let is_enough = {
+            let mut state = self.lock();
+            state.ripe.push_back(committed);
+            state.ripe.len() <= state.busy
+        };
+        if !is_enough {
+            self.ripened.notify_one();
+        }
     }
 
     /// The next transaction to apply; none when the gophers are to end and nothing is left, or when the
-    /// engine has stopped.
-    pub(crate) fn next(&self) -> Option<Committed> {
+    /// engine has stopped. `comes_back` says whether the gopher has had one before.
+    pub(crate) fn next(&self, comes_back: bool) -> Option<Committed> {
         let mut state = self.lock();
+        state.busy -= usize::from(comes_back);
         loop {
             if state.stopped {
                 return None;
             }
             if let Some(committed) = state.ripe.pop_front() {
+                state.busy += 1;
                 return Some(committed);
             }
             if state.ends {

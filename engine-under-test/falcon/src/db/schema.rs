@@ -15,6 +15,7 @@ use falconry_seam::sync::Mutex;
 use crate::page::index::IndexId;
 use crate::page::key::{self, KeyValue};
 use crate::page::{RecordNumber, SectionId};
+use crate::section::Known;
 use crate::tree::Tree;
 use crate::{Error, Result, TableId, TablespaceId};
 
@@ -97,6 +98,9 @@ impl TableSpec {
     }
 }
 
+/// What a column takes in most keys, so that these are put together in one allocation.
+const KEY_BYTES: usize = 16;
+
 /// An index of an open table.
 pub struct IndexInfo {
     /// Its number in the tablespace.
@@ -108,7 +112,7 @@ pub struct IndexInfo {
 impl IndexInfo {
     /// The key of a row, and whether it must be the only one: it must not when a column is null.
     pub(crate) fn key_of(&self, row: &[KeyValue<'_>]) -> (Vec<u8>, bool) {
-        let mut encoded = Vec::new();
+        let mut encoded = Vec::with_capacity(KEY_BYTES * self.spec.columns.len());
         let mut has_null = false;
         for column in &self.spec.columns {
             let value = &row[usize::from(*column)];
@@ -131,6 +135,8 @@ pub struct TableInfo {
     pub(crate) numbers: Mutex<Numbers>,
     /// Held by the gopher that changes the section.
     pub(crate) pages: Mutex<()>,
+    /// Where the section's locator pages are.
+    pub(crate) locators: Known,
 }
 
 /// The row of the catalogue that tells of a table.

@@ -141,7 +141,7 @@ impl Check<'_> {
     ) -> Result<()> {
         let (tablespace, section) = (table.tablespace, table.section);
         let place = RecordPlace { tablespace, section, record };
-        let Some(encoded) = section::read(&self.engine.store, place)? else {
+        let Some(encoded) = section::read(&self.engine.store, &table.locators, place)? else {
             self.problem(format!("record {} of {name} is gone", record.0));
             return Ok(());
         };

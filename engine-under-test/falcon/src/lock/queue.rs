@@ -24,8 +24,56 @@ use crate::TxnId;
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Queue {
-    holders: BTreeMap<TxnId, LockMode>,
+    holders: Holders,
     waiting: VecDeque<Request>,
+}
+
+/// Those that hold a lock, by their numbers. Most locks have one, who needs no memory of its own.
+#[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
+struct Holders {
+    /// The lowest.
+    first: Option<(TxnId, LockMode)>,
+    others: BTreeMap<TxnId, LockMode>,
+}
+
+impl Holders {
+    fn get(&self, txn: TxnId) -> Option<LockMode> {
+        let first = self.first.filter(|(holder, _)| *holder == txn);
+        first.map(|(_, mode)| mode).or_else(|| self.others.get(&txn).copied())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (TxnId, LockMode)> {
+        let others = self.others.iter().map(|(holder, mode)| (*holder, *mode));
+        self.first.into_iter().chain(others)
+    }
+
+    /// Returns the mode that the transaction had before.
+    fn insert(&mut self, txn: TxnId, mode: LockMode) -> Option<LockMode> {
+        match self.first {
+            Some((holder, before)) if holder == txn => {
+                self.first = Some((txn, mode));
+                Some(before)
+            }
+            Some((holder, _)) if holder < txn => self.others.insert(txn, mode),
+            first => {
+                self.others.extend(first);
+                self.first = Some((txn, mode));
+                None
+            }
+        }
+    }
+
+    /// Returns the mode that the transaction had.
+    fn remove(&mut self, txn: TxnId) -> Option<LockMode> {
+        match self.first {
+            Some((holder, mode)) if holder == txn => {
+                self.first = self.others.pop_first();
+                Some(mode)
+            }
+            _ => self.others.remove(&txn),
+        }
+    }
 }
 
 /// A transaction that waits.
@@ -43,12 +91,13 @@ pub(super) struct Request {
 impl Queue {
     /// How `txn` holds the lock.
     pub(super) fn held(&self, txn: TxnId) -> Option<LockMode> {
-        self.holders.get(&txn).copied()
+        self.holders.get(txn)
     }
 
     /// Those that `txn` would wait for if it asked now, for a mode that includes what it holds.
     pub(super) fn before_new(&self, txn: TxnId, mode: LockMode) -> impl Iterator<Item = TxnId> {
-        let requests_before = if self.holders.contains_key(&txn) { 0 } else { self.waiting.len() };
+        let is_holder = self.holders.get(txn).is_some();
+        let requests_before = if is_holder { 0 } else { self.waiting.len() };
         self.before(txn, mode, requests_before)
     }
 
@@ -65,8 +114,8 @@ impl Queue {
 
     /// The other holders that `txn` in `mode` is not compatible with.
     fn conflicting(&self, txn: TxnId, mode: LockMode) -> impl Iterator<Item = TxnId> {
-        let others = self.holders.iter().filter(move |(holder, _)| **holder != txn);
-        others.filter(move |(_, held)| !held.is_compatible(mode)).map(|(holder, _)| *holder)
+        let others = self.holders.iter().filter(move |(holder, _)| *holder != txn);
+        others.filter(move |(_, held)| !held.is_compatible(mode)).map(|(holder, _)| holder)
     }
 
     fn find(&self, txn: TxnId) -> (usize, &Request) {
@@ -91,7 +140,7 @@ impl Queue {
     /// `txn` waits from now on. Its thread sleeps at what is returned.
     pub(super) fn wait(&mut self, txn: TxnId, mode: LockMode) -> Arc<Condvar> {
         let wake = Arc::new(Condvar::new());
-        let upgrades = self.holders.contains_key(&txn);
+        let upgrades = self.holders.get(txn).is_some();
         let place = match upgrades {
             true => self.waiting.iter().take_while(|request| request.upgrades).count(),
             false => self.waiting.len(),
@@ -108,7 +157,7 @@ impl Queue {
 
     /// `txn` holds the lock no longer.
     pub(super) fn release(&mut self, txn: TxnId) {
-        let held = self.holders.remove(&txn);
+        let held = self.holders.remove(txn);
         assert!(held.is_some(), "{txn} gives back a lock that it does not hold");
     }
 
@@ -135,7 +184,7 @@ impl Queue {
 
     /// Whether nobody holds the lock or waits for it.
     pub(super) fn is_idle(&self) -> bool {
-        self.holders.is_empty() && self.waiting.is_empty()
+        self.holders.first.is_none() && self.waiting.is_empty()
     }
 
     /// Those that wait, in order.
@@ -146,6 +195,6 @@ impl Queue {
     /// Those that hold the lock.
     #[cfg(test)]
     pub(super) fn holders(&self) -> impl Iterator<Item = (TxnId, LockMode)> {
-        self.holders.iter().map(|(txn, mode)| (*txn, *mode))
+        self.holders.iter()
     }
 }

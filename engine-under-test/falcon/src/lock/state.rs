@@ -16,6 +16,7 @@
 //! Nobody waits in a cycle. A transaction waits for one lock at a time. A name that nobody holds or
 //! waits for is not kept, nor is a transaction without locks.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
@@ -209,8 +210,9 @@ impl State {
         if owner.holds.is_empty() {
             self.owners.remove(&txn);
         }
-        self.locks.get_mut(&name).expect("it is waited for").leave(txn);
-        self.grant(&name)
+        self.grant(name, |lock| {
+            lock.leave(txn);
+        })
     }
 
     /// Gives back all locks of `txn`. Those that can go on are returned, to be woken.
@@ -220,19 +222,22 @@ impl State {
         let owner = self.owners.remove(&txn).expect("it was there");
         let mut granted = Vec::new();
         for name in owner.holds {
-            self.locks.get_mut(&name).expect("it is held").release(txn);
-            granted.extend(self.grant(&name));
+            granted.extend(self.grant(name, |lock| lock.release(txn)));
         }
         granted
     }
 
-    /// Lets those have `name` who wait for nobody any more, and forgets the name if nobody is left.
-    fn grant(&mut self, name: &LockName) -> Vec<Request> {
-        let lock = self.locks.get_mut(name).expect("it was held or waited for");
+    /// Somebody gives `name` up, as `give_up` says: lets those have it who wait for nobody any more, and forgets
+    /// the name if nobody is left.
+    fn grant(&mut self, name: LockName, give_up: impl FnOnce(&mut Queue)) -> Vec<Request> {
+        let Entry::Occupied(mut lock) = self.locks.entry(name) else {
+            panic!("it was held or waited for");
+        };
+        give_up(lock.get_mut());
         // Who waits when all has stopped is told so, and gets nothing.
-        let granted = if self.stopped.is_none() { lock.grant() } else { Vec::new() };
-        if lock.is_idle() {
-            self.locks.remove(name);
+        let granted = if self.stopped.is_none() { lock.get_mut().grant() } else { Vec::new() };
+        if lock.get().is_idle() {
+            lock.remove();
         }
         self.counters.granted += granted.len() as u64;
         let mut woken = Vec::new();

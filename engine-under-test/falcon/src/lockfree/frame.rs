@@ -51,6 +51,12 @@ impl FrameState {
         self.change(|word| (word == 0).then_some(TAKEN)).is_some()
     }
 
+    /// Gives a frame that the caller has taken back to the page that it holds.
+    pub(crate) fn put_back(&self) {
+        let before = self.word.swap(0, Ordering::AcqRel);
+        assert_eq!(before, TAKEN, "a frame is put back by whoever has taken it");
+    }
+
     /// Gives a frame that the caller has taken to its page, and pins it once.
     pub(crate) fn give(&self) {
         let before = self.word.swap(1, Ordering::AcqRel);

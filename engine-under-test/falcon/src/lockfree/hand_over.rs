@@ -19,6 +19,8 @@ use super::sync::{Arc, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Threa
 /// Hands the writer's role from one thread to the next. `E` is why the log has stopped.
 pub(crate) struct HandOver<E> {
     state: Mutex<State<E>>,
+    /// Whether there is a reason in the state: who asks for it seldom finds one.
+    has_stopped: AtomicU8,
 }
 
 struct State<E> {
@@ -67,7 +69,8 @@ impl<E: Clone> HandOver<E> {
     /// A log that is durable up to `durable`.
     pub(crate) fn new(durable: u64) -> Self {
         let queue = VecDeque::new();
-        HandOver { state: Mutex::new(State { durable, has_writer: false, stopped: None, queue }) }
+        let state = State { durable, has_writer: false, stopped: None, queue };
+        HandOver { state: Mutex::new(state), has_stopped: AtomicU8::new(0) }
     }
 
     /// Waits until all up to `upto` is durable, until the caller is to write, or until the log stops.
@@ -104,6 +107,10 @@ impl<E: Clone> HandOver<E> {
 
     /// Why the log has stopped, if it has.
     pub(crate) fn stopped(&self) -> Option<E> {
+        // Acquire: who sees that it has stopped sees all that was done before.
+        if self.has_stopped.load(Ordering::Acquire) == 0 {
+            return None;
+        }
         lock(&self.state).stopped.clone()
     }
 
@@ -113,6 +120,7 @@ impl<E: Clone> HandOver<E> {
         let woken = {
             let mut state = lock(&self.state);
             state.stopped.get_or_insert(why);
+            self.has_stopped.store(1, Ordering::Release);
             std::mem::take(&mut state.queue)
         };
         woken.iter().for_each(|waiter| waiter.tell(STOPPED));

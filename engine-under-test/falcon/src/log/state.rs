@@ -214,7 +214,9 @@ impl State {
             previous_crc: last.crc,
         };
         let (place, switches) = self.place(self.config.padded(self.open_image.len()));
-        let next_image = vec![0; block::HEADER_BYTES];
+        // The next block is about as long as this one.
+        let mut next_image = Vec::with_capacity(self.open_image.len());
+        next_image.resize(block::HEADER_BYTES, 0);
         let mut image = std::mem::replace(&mut self.open_image, next_image);
         let crc = block::seal(&mut image, &header, place, self.config.block_bytes);
         let block = Block { header, crc, place, bytes: image.len() as u64 };

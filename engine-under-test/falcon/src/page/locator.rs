@@ -148,14 +148,20 @@ impl<'a> LocatorPage<'a> {
     /// The first data page that is known to have at least `bytes` bytes of room.
     pub fn page_with_space(&self, bytes: u16) -> Option<PageNumber> {
         let wanted = bytes.max(1);
-        (0..self.slot_count())
-            .map(|slot| self.raw(slot))
-            .find(|(_, _, space)| *space >= wanted)
-            .map(|(page, _, _)| PageNumber(page))
+        let found = self.slots().find(|slot| u16_at(*slot, SPACE) >= wanted)?;
+        Some(PageNumber(u32_at(found, 0)))
     }
 
     fn slots_of(self, page: PageNumber) -> impl Iterator<Item = u16> + 'a {
-        (0..self.slot_count()).filter(move |slot| page.0 != 0 && self.raw(*slot).0 == page.0)
+        let slots = self.slots().enumerate();
+        slots.filter_map(move |(slot, bytes)| {
+            (page.0 != 0 && u32_at(bytes, 0) == page.0).then_some(slot as u16)
+        })
+    }
+
+    /// The bytes of all slots. Whoever looks through them all does so for every row that comes.
+    fn slots(self) -> impl Iterator<Item = &'a [u8]> {
+        self.bytes[SLOTS..].chunks_exact(SLOT_BYTES)
     }
 
     fn raw(&self, slot: u16) -> (u32, u16, u16) {

@@ -38,6 +38,7 @@ pub use data::{DataPage, DataPageMut, Line, Record};
 pub use dump::dump;
 pub use error::{NoRoom, PageError};
 pub use file_header::{Creation, DatabaseId, FileHeader, FileHeaderMut, FileIdentity};
+pub(crate) use header::is_kind;
 pub use header::{HEADER_BYTES, Header, PageKind, check, clear_seal, seal, set_lsn};
 pub use inventory::{InventoryMap, InventoryPage, InventoryPageMut, RESERVED_PAGES};
 pub use locator::{Locator, LocatorPage, LocatorPageMut};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::root_of;
+use super::{Known, root_of};
 use crate::db::RecordPlace;
 use crate::page::{
     DataPage, Line, Locator, LocatorPage, OverflowPage, PageKind, RecordNumber, SectionGeometry,
@@ -16,12 +16,29 @@ use crate::{PageId, PageNumber, Result, TablespaceId};
 /// # Errors
 ///
 /// Those of the cache, and [`Error::Damaged`](crate::Error::Damaged) where a link leads astray.
-pub(crate) fn read(store: &Store, place: RecordPlace) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read(store: &Store, known: &Known, place: RecordPlace) -> Result<Option<Vec<u8>>> {
+    look(store, known, place, <[u8]>::to_vec)
+}
+
+/// What `of` makes of a committed record's bytes; none when there is no such record. Bytes that lie in one page
+/// are not copied: `of` looks at them under the page's latch, so it asks for no page.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn look<T>(
+    store: &Store,
+    known: &Known,
+    place: RecordPlace,
+    of: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>> {
     let RecordPlace { tablespace, section, record } = place;
-    let Some((locator, slot)) = locator_of(store, place)? else { return Ok(None) };
+    let Some((id, slot)) = locator_of(store, known, place)? else { return Ok(None) };
     let found = {
-        let page = store.read(locator, PageKind::Locator)?;
-        LocatorPage::of_checked(page.bytes()).locator(slot)
+        let page = store.read(id, PageKind::Locator)?;
+        let locator = LocatorPage::of_checked(page.bytes());
+        check_section(store, id, locator.section(), section)?;
+        locator.locator(slot)
     };
     let Locator::Real { page, line } = found else { return Ok(None) };
     let id = PageId { tablespace, number: page };
@@ -30,13 +47,16 @@ pub(crate) fn read(store: &Store, place: RecordPlace) -> Result<Option<Vec<u8>>>
         let data = DataPage::of_checked(page.bytes());
         check_section(store, id, data.section(), section)?;
         let stored = data.record(line).ok_or_else(|| no_record(store, id, line, record))?;
+        if stored.tail.is_none() {
+            return Ok(Some(of(stored.head)));
+        }
         (stored.head.to_vec(), stored.tail)
     };
     for page in chain(store, tablespace, section, tail)? {
         let page = store.read(PageId { tablespace, number: page }, PageKind::Overflow)?;
         bytes.extend_from_slice(OverflowPage::of_checked(page.bytes()).content());
     }
-    Ok(Some(bytes))
+    Ok(Some(of(&bytes)))
 }
 
 /// The pages of an overflow chain, in their order.
@@ -63,7 +83,25 @@ pub(crate) fn chain(
 }
 
 /// The locator page and the slot of a record; none where the section does not reach so far.
-pub(super) fn locator_of(store: &Store, place: RecordPlace) -> Result<Option<(PageId, u16)>> {
+pub(super) fn locator_of(
+    store: &Store,
+    known: &Known,
+    place: RecordPlace,
+) -> Result<Option<(PageId, u16)>> {
+    let slots = u64::from(SectionGeometry::new(store.page_size()).slots_per_locator());
+    let (ordinal, slot) = (place.record.0 / slots, (place.record.0 % slots) as u16);
+    if let Some(number) = known.get(ordinal) {
+        return Ok(Some((PageId { tablespace: place.tablespace, number }, slot)));
+    }
+    let found = way_to_locator(store, place)?;
+    if let Some((id, _)) = found {
+        known.put(ordinal, id.number);
+    }
+    Ok(found)
+}
+
+/// The same, by the section's tree.
+fn way_to_locator(store: &Store, place: RecordPlace) -> Result<Option<(PageId, u16)>> {
     let RecordPlace { tablespace, section, record } = place;
     let geometry = SectionGeometry::new(store.page_size());
     let Some(root) = root_of(store, tablespace, section)? else { return Ok(None) };

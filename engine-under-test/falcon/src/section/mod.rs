@@ -15,10 +15,12 @@
 //! One thread at a time changes a section. Reading needs no more than that the record itself stays.
 
 mod find;
+mod known;
 mod walk;
 mod write;
 
-pub(crate) use find::{chain, next_record, read};
+pub(crate) use find::{chain, look, next_record, read};
+pub(crate) use known::Known;
 pub(crate) use walk::{SectionWalk, numbers};
 pub(crate) use write::{create, delete, put};
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use falconry_seam::planted;
 
 use super::find::{chain, check_section, locator_of, no_record};
-use super::{root_of, slot_of};
+use super::{Known, root_of, slot_of};
 use crate::db::RecordPlace;
 use crate::page::{
     DataPage, Line, Locator, LocatorPage, OverflowPage, PageKind, SectionGeometry, SectionId,
@@ -46,16 +46,24 @@ pub(crate) fn create(store: &Store, tablespace: TablespaceId, section: SectionId
 /// # Errors
 ///
 /// Those of the store. If anything was changed, the engine has stopped.
-pub(crate) fn put(store: &Store, place: RecordPlace, bytes: &[u8], source: Source) -> Result<()> {
-    let (locator, slot) = loop {
-        match locator_of(store, place)? {
+pub(crate) fn put(
+    store: &Store,
+    known: &Known,
+    place: RecordPlace,
+    bytes: &[u8],
+    source: Source,
+) -> Result<()> {
+    let (id, slot) = loop {
+        match locator_of(store, known, place)? {
             Some(found) => break found,
             None => make_way(store, place)?,
         }
     };
     let mut put = Put::new(store, place, bytes, source);
-    let locator = put.change.page(locator, PageKind::Locator)?;
-    let before = LocatorPage::of_checked(put.change.bytes(locator)).locator(slot);
+    let locator = put.change.page(id, PageKind::Locator)?;
+    let page = LocatorPage::of_checked(put.change.bytes(locator));
+    check_section(store, id, page.section(), place.section)?;
+    let before = page.locator(slot);
     let (head_bytes, tail) = put.tail()?;
     let stored_bytes = head_bytes + if tail.is_some() { TAIL_BYTES } else { 0 };
     let head = put.content(0..head_bytes);
@@ -90,12 +98,14 @@ pub(crate) fn put(store: &Store, place: RecordPlace, bytes: &[u8], source: Sourc
 /// # Errors
 ///
 /// As [`put`].
-pub(crate) fn delete(store: &Store, place: RecordPlace) -> Result<()> {
-    let Some((locator, slot)) = locator_of(store, place)? else { return Ok(()) };
+pub(crate) fn delete(store: &Store, known: &Known, place: RecordPlace) -> Result<()> {
+    let Some((id, slot)) = locator_of(store, known, place)? else { return Ok(()) };
     let source = Source { lsn: crate::Lsn(0), from: 0, bytes: 0 };
     let mut put = Put::new(store, place, &[], source);
-    let locator = put.change.page(locator, PageKind::Locator)?;
-    let before = LocatorPage::of_checked(put.change.bytes(locator)).locator(slot);
+    let locator = put.change.page(id, PageKind::Locator)?;
+    let page = LocatorPage::of_checked(put.change.bytes(locator));
+    check_section(store, id, page.section(), place.section)?;
+    let before = page.locator(slot);
     let Locator::Real { page, line } = before else { return Ok(()) };
     let id = PageId { tablespace: place.tablespace, number: page };
     let data = put.change.page(id, PageKind::Data)?;

@@ -174,18 +174,19 @@ impl Tree {
     ///
     /// [`Error::Damaged`](crate::Error::Damaged) and those of the cache.
     pub fn find(&self, key: &[u8]) -> Result<Option<RecordNumber>> {
-        let mut target = IndexKeyBuf { key: key.to_vec(), record: RecordNumber(0) };
+        let mut record = RecordNumber(0);
         let mut walk = Walk::from_root(self, 0);
         loop {
-            let leaf = self.leaf_from(walk, Seek::At(target.borrow()))?;
+            let target = IndexKey { key, record };
+            let leaf = self.leaf_from(walk, Seek::At(target))?;
             let page = leaf.page();
-            if let Some(entry) = page.lower_bound(target.borrow()).advance() {
+            if let Some(entry) = page.lower_bound(target).advance() {
                 return Ok((entry.key.key == key).then_some(entry.key.record));
             }
             // Entries of equal keys may begin to the right: they are divided by their records.
             match page.right().zip(page.high()) {
                 Some((right, high)) if high.key == key => {
-                    (walk, target) = (Walk::from_leaf(right), high.to_buf());
+                    (walk, record) = (Walk::from_leaf(right), high.record);
                 }
                 _ => return Ok(None),
             }

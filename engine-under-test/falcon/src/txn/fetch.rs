@@ -21,9 +21,10 @@ use crate::{Error, Result, row, section};
 pub(super) fn row(store: &Store, table: &TableInfo, record: RecordNumber) -> Result<Option<Row>> {
     let TableInfo { tablespace, section, .. } = *table;
     let place = RecordPlace { tablespace, section, record };
-    let Some(bytes) = section::read(store, place)? else { return Ok(None) };
-    let row =
-        row::decode(&bytes).map_err(|error| damaged(store, table, record, error.to_string()))?;
+    let Some(row) = section::look(store, &table.locators, place, row::decode)? else {
+        return Ok(None);
+    };
+    let row = row.map_err(|error| damaged(store, table, record, error.to_string()))?;
     check_count(&table.spec.name, row.len(), table.spec.columns.into())
         .map_err(|error| damaged(store, table, record, error.to_string()))?;
     Ok(Some(row))
@@ -38,12 +39,22 @@ pub(super) fn row_at(
 ) -> Result<Row> {
     let index = &table.indexes[place];
     let record = entry.record;
-    let row = row(store, table, record)?;
-    if let Some(row) = row.filter(|row| index.key_of(row).0 == entry.key) {
+    if let Some(row) = row_with_key(store, table, place, entry)? {
         return Ok(row);
     }
     let what = format!("index {} leads to it by a key that it does not have", index.spec.name);
     Err(damaged(store, table, record, what))
+}
+
+/// The row of a record, if it has one and that has this key of an index.
+pub(super) fn row_with_key(
+    store: &Store,
+    table: &TableInfo,
+    place: usize,
+    entry: IndexKey<'_>,
+) -> Result<Option<Row>> {
+    let row = row(store, table, entry.record)?;
+    Ok(row.filter(|row| table.indexes[place].key_of(row).0 == entry.key))
 }
 
 /// A row that the transaction itself has written.

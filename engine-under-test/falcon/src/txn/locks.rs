@@ -96,15 +96,18 @@ impl<'d> Locks<'d> {
     }
 
     fn held(&self, table: &Arc<TableInfo>) -> Result<Option<LockMode>> {
-        let tables = self.tables.borrow();
-        let held = tables.get(&table.id);
-        let known =
-            held.map(|(known, _)| Arc::clone(known)).or_else(|| self.engine.table(table.id));
         // Numbers of tables are the same in all databases: a lock would be on another table.
-        if !known.is_some_and(|known| Arc::ptr_eq(&known, table)) {
-            return Err(Error::OtherDatabase { table: table.spec.name.clone() });
+        let (is_known, held) = match self.tables.borrow().get(&table.id) {
+            Some((known, mode)) => (Arc::ptr_eq(known, table), Some(*mode)),
+            None => {
+                let known = self.engine.table(table.id);
+                (known.is_some_and(|known| Arc::ptr_eq(&known, table)), None)
+            }
+        };
+        match is_known {
+            true => Ok(held),
+            false => Err(Error::OtherDatabase { table: table.spec.name.clone() }),
         }
-        Ok(held.map(|(_, mode)| *mode))
     }
 
     fn is_covered(&self, table: &Arc<TableInfo>, mode: LockMode) -> Result<bool> {

@@ -11,8 +11,9 @@
 //! | call                                    | table | key    | record |
 //! |-----------------------------------------|-------|--------|--------|
 //! | `read`                                  | IS    |        | S      |
-//! | `get` by a unique key                   | IS    | S      | S      |
-//! | `get_for_update` by a unique key        | IX    | X      | X      |
+//! | `get` by a unique key that a row has    | IS    |        | S      |
+//! | `get` by one that no row has            | IS    | S      |        |
+//! | the same `for_update`                   | IX    | X      | X      |
 //! | `get` otherwise, `range`, `scan`        | S     |        |        |
 //! | `get_for_update` otherwise              | SIX   |        | X      |
 //! | `insert`, `update`, `delete`            | IX    | X      | X      |
@@ -31,6 +32,7 @@ mod new_row;
 mod range;
 mod read;
 mod scan;
+mod shortcuts;
 mod span;
 mod table;
 mod transaction;
@@ -40,6 +42,7 @@ mod writes;
 pub(crate) use commit::commit_changes;
 pub use range::Range;
 pub use scan::Scan;
+pub(crate) use shortcuts::Shortcuts;
 pub use table::{Index, Row, Table};
 pub use transaction::Transaction;
 pub(crate) use write::new_number;

@@ -2,17 +2,23 @@
 //!
 //! # Method
 //!
-//! By its number, a row is read under a lock on the record. By a key that no other row can have, the key is
-//! locked first, and so is known to stay or to stay absent; then the record. By another key the table is locked,
-//! and the first row of the key's range is taken.
+//! By its number, a row is read under a lock on the record. By a key that no other row can have, a shortcut or
+//! the index says which record may have it; once that is locked its row has the key or has not, and who has the row's lock is
+//! alone with its key too: nobody can take the row away or give the key to another one. Only if that led
+//! nowhere is the key itself locked, so that it stays absent, and the index looked at again. By another key the
+//! table is locked, and the first row of the key's range is taken.
 //!
 //! # Invariant
 //!
-//! The index is looked at when the key is locked, and not before: what was seen before may be gone.
+//! What the index tells without a lock on the key is believed only as far as the row bears it out, whose
+//! record is locked: what was seen before may be gone.
 
 use std::ops::Bound;
 
+use falconry_seam::reachable;
+
 use super::fetch;
+use super::shortcuts::KeyHash;
 use super::table::{Index, Row, Table};
 use super::transaction::{Transaction, whole_key};
 use crate::Result;
@@ -40,7 +46,8 @@ impl Transaction<'_> {
     }
 
     /// The first row that has this key, which has a value for each of the index's columns, and its record's
-    /// number. It is locked shared; so is the key, or the table where others may have it too.
+    /// number. It is locked shared; so is the key if there is no such row, or the table where others may have
+    /// the key too.
     ///
     /// # Errors
     ///
@@ -50,8 +57,8 @@ impl Transaction<'_> {
         self.look_up(index, &key, is_unique, Shared)
     }
 
-    /// As [`Transaction::get`], and locks row and key exclusively, to change the row or to insert one with
-    /// this key.
+    /// As [`Transaction::get`], and locks the row exclusively, to change it, or else the key, to insert a row
+    /// with it.
     ///
     /// # Errors
     ///
@@ -105,6 +112,9 @@ impl Transaction<'_> {
         if is_unique {
             let intent = if mode == Shared { IntentShared } else { IntentExclusive };
             self.locks.table(table, intent)?;
+            if let Some(found) = self.look_at_record(index, key, mode)? {
+                return Ok(Some(found));
+            }
             self.locks.key(table, index.info(), key, mode)?;
         } else {
             let all = if mode == Shared { Shared } else { SharedIntentExclusive };
@@ -123,7 +133,46 @@ impl Transaction<'_> {
         Ok(Some((record, row)))
     }
 
-    /// The first record that has this key, which is locked.
+    /// The row that has this unique key, by way of its record alone; none when that cannot be told so.
+    fn look_at_record(
+        &self,
+        index: &Index,
+        key: &[u8],
+        mode: LockMode,
+    ) -> Result<Option<(RecordNumber, Row)>> {
+        let table = index.table_info();
+        let hash = KeyHash::of(table.tablespace, index.info().id, key);
+        let shortcuts = &self.engine.shortcuts;
+        // Among own writes the index and its keys tell more than a shortcut.
+        let shortcut = shortcuts.get(hash).filter(|_| self.writes.table(table.id).is_none());
+        if let Some(record) = shortcut {
+            self.locks.record(table, record, mode)?;
+            let entry = IndexKey { key, record };
+            let row = fetch::row_with_key(&self.engine.store, table, index.place(), entry)?;
+            if let Some(row) = row {
+                return Ok(Some((record, row)));
+            }
+            reachable!("txn/a shortcut leads nowhere");
+        }
+        let Some(record) = self.holder(index, key)? else { return Ok(None) };
+        self.locks.record(table, record, mode)?;
+        let own = self.writes.table(table.id).and_then(|writes| writes.row(record)).flatten();
+        let row = match own {
+            Some(row) => Some(fetch::own(row)),
+            None => {
+                let entry = IndexKey { key, record };
+                fetch::row_with_key(&self.engine.store, table, index.place(), entry)?
+            }
+        };
+        match row {
+            Some(_) if own.is_none() => shortcuts.put(hash, record),
+            Some(_) => {}
+            None => reachable!("txn/a key went before its record was locked"),
+        }
+        Ok(row.map(|row| (record, row)))
+    }
+
+    /// The first record that has this key, which is locked or will be borne out.
     fn holder(&self, index: &Index, key: &[u8]) -> Result<Option<RecordNumber>> {
         let writes = self.writes.table(index.table_info().id);
         let is_ours = |record| writes.is_some_and(|writes| writes.has(record));

@@ -3,7 +3,7 @@
 //! # Method
 //!
 //! The key of an entry is put together from the one before it, in a buffer that the cursor owns. A cursor
-//! lends its entries, so that a walk allocates once.
+//! lends its entries, so that a walk allocates once, and with short keys never.
 //!
 //! # Invariant
 //!
@@ -20,7 +20,7 @@ pub struct Cursor<'a> {
     page: IndexPage<'a>,
     /// Where the next entry lies.
     at: usize,
-    key: Vec<u8>,
+    key: KeyBuffer,
     record: RecordNumber,
     child: Option<PageNumber>,
     /// The entry in the buffer was read and not lent yet.
@@ -34,7 +34,7 @@ impl<'a> Cursor<'a> {
         Cursor {
             page,
             at,
-            key: Vec::new(),
+            key: KeyBuffer::default(),
             record: RecordNumber(0),
             child: None,
             is_pending: false,
@@ -60,7 +60,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn current(&self) -> IndexKey<'_> {
-        IndexKey { key: &self.key, record: self.record }
+        IndexKey { key: self.key.bytes(), record: self.record }
     }
 
     fn read(&mut self) -> bool {
@@ -68,11 +68,72 @@ impl<'a> Cursor<'a> {
             return false;
         }
         let stored = self.page.stored(self.at);
-        self.key.truncate(stored.prefix);
-        self.key.extend(stored.suffix);
+        self.key.replace_end(stored.prefix, stored.suffix);
         self.record = stored.record;
         self.child = stored.child;
         self.at = stored.end;
         true
+    }
+}
+
+/// Keys up to this length need no memory of their own.
+const SHORT_BYTES: usize = 40;
+
+/// The bytes of one key.
+#[derive(Clone, Debug)]
+struct KeyBuffer {
+    short: [u8; SHORT_BYTES],
+    short_length: usize,
+    /// Used instead of `short` from the first long key on.
+    long: Vec<u8>,
+}
+
+impl Default for KeyBuffer {
+    fn default() -> Self {
+        KeyBuffer { short: [0; SHORT_BYTES], short_length: 0, long: Vec::new() }
+    }
+}
+
+impl KeyBuffer {
+    fn bytes(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short[..self.short_length] } else { &self.long }
+    }
+
+    /// Keeps so many bytes from the start, which there are, and puts these behind them.
+    fn replace_end(&mut self, kept: usize, end: &[u8]) {
+        let length = kept + end.len();
+        if self.long.is_empty() && length <= SHORT_BYTES {
+            self.short[kept..length].copy_from_slice(end);
+            self.short_length = length;
+            return;
+        }
+        if self.long.is_empty() {
+            self.long.extend_from_slice(&self.short[..self.short_length]);
+        }
+        self.long.truncate(kept);
+        self.long.extend_from_slice(end);
+        if self.long.is_empty() {
+            self.short_length = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_holds_short_keys_and_long_ones_in_any_order() {
+        let mut buffer = KeyBuffer::default();
+        let mut expected: Vec<u8> = Vec::new();
+        let steps =
+            [(0, 3), (2, 38), (40, 1), (10, 2), (0, 0), (0, 41), (41, 100), (0, 0), (0, 40)];
+        for (number, (kept, added)) in steps.into_iter().enumerate() {
+            let end = vec![number as u8 + 1; added];
+            expected.truncate(kept);
+            expected.extend(&end);
+            buffer.replace_end(kept, &end);
+            assert_eq!(buffer.bytes(), expected, "step {number}");
+        }
     }
 }

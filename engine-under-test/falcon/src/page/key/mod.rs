@@ -60,7 +60,8 @@ pub enum KeyValue<'a> {
 
 /// The key of these columns.
 pub fn encode(columns: &[KeyValue<'_>]) -> Vec<u8> {
-    let mut key = Vec::new();
+    // A number takes nine bytes.
+    let mut key = Vec::with_capacity(16 * columns.len());
     for column in columns {
         append(&mut key, column);
     }

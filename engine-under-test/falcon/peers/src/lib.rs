@@ -1,0 +1,27 @@
+//! Falcon beside redb, SQLite and fjall: the same work, on a real directory.
+//!
+//! # Method
+//!
+//! [`engine`] is what a work needs of any of them; [`work`] lists the works, the figures that each gives, and
+//! what Falcon wants to reach. [`measure`] does one work in a process of its own. [`report`] makes tables and
+//! JSON Lines of the figures, [`goal`] compares them.
+//!
+//! # Invariant
+//!
+//! Every engine is asked for the same rows, and what it gives back is compared with what it was given.
+
+#![deny(missing_docs)]
+
+pub mod device;
+pub mod engine;
+pub mod goal;
+pub mod measure;
+pub mod report;
+pub mod rows;
+pub mod work;
+
+/// Whatever went wrong, for a message.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A result of a benchmark's step.
+pub type Result<T> = std::result::Result<T, Error>;
