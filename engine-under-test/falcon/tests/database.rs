@@ -8,8 +8,9 @@ use falcon::page::key::KeyValue;
 use falcon::{Database, Direction, Error, Options, Row, TableSpec, Transaction};
 use falconry_seam::disk::Disk;
 use falconry_sim::choice::Choices;
+use falconry_sim::fault::Fault;
 use falconry_sim::machine::choose;
-use falconry_sim::{Machine, MachineConfig};
+use falconry_sim::{At, End, Ending, Machine, MachineConfig};
 
 #[test]
 fn an_empty_database_is_made_closed_and_opened() {
@@ -162,6 +163,38 @@ fn rows_come_move_and_go_and_are_there_after_a_crash_of_the_process() {
         });
     }
     assert!(reapplied > 0, "no gopher was ever behind");
+}
+
+/// What broke: the process was killed when the last page of a new database was written and not synced. The next
+/// opening read it, from the system's memory, took away the mark that the creation was under way, and lost
+/// its power: the page was gone, and so was the mark. It would have cost a user the new database, and a hand to
+/// remove it: it neither opened nor could be created again. The opening now syncs what it has read.
+#[test]
+fn a_creation_that_is_cut_off_twice_is_made_anew_or_whole() {
+    let mut both = [0, 0];
+    for (killed, lost) in (48..62).flat_map(|killed| (6..20).map(move |lost| (killed, lost))) {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(killed));
+        machine.faults().set_rate(Fault::LostWrite, 1_000_000);
+        let open = |disk: &Arc<dyn Disk>| match Database::exists(&**disk) {
+            Ok(true) => Database::open(disk, &Options::default()),
+            Ok(false) => Database::create(disk, &Options::default()),
+            Err(error) => Err(error),
+        };
+        let ends = [Ending::ProcessCrash(At::DiskOp(killed)), Ending::PowerLoss(At::DiskOp(lost))];
+        for (cut, end) in both.iter_mut().zip(ends) {
+            let mut was_open = false;
+            let end = machine.boot(end, |ctx| was_open = open(&ctx.disk()).is_ok()).end;
+            assert!(!matches!(end, End::Verdict(_)), "{killed}, {lost}: {end:?}");
+            *cut += u64::from(!was_open);
+        }
+        machine.run(|ctx| {
+            let disk: Arc<dyn Disk> = ctx.disk();
+            let database = open(&disk).unwrap_or_else(|error| panic!("{killed}, {lost}: {error}"));
+            assert_eq!(database.verify().expect("no fault").problems, Vec::<String>::new());
+            database.close().expect("no fault");
+        });
+    }
+    assert!(both.iter().all(|cut| *cut > 40), "{both:?}");
 }
 
 #[test]

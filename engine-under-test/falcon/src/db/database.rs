@@ -99,7 +99,7 @@ impl Database {
             return Err(Error::Missing { file: files::CATALOGUE.into() });
         }
         let lock = files::lock(&**disk)?;
-        files::remove_marker(&**disk)?;
+        files::end_creation(&**disk)?;
         Database::start(disk, options, lock)
     }
 

@@ -144,8 +144,26 @@ fn sync(files: &[(&'static str, FileIdentity, Arc<dyn File>)]) -> Result<()> {
     Ok(())
 }
 
+/// Ends a creation that was complete when something cut it off, if its mark is there still. What the headers
+/// say may be known to the system alone: whoever wrote it did not live to sync it.
+///
+/// # Errors
+///
+/// [`Error::Missing`], [`Error::Io`].
+pub(crate) fn end_creation(disk: &dyn Disk) -> Result<()> {
+    let is_marked = disk.exists(Path::new(CREATING));
+    if !is_marked.map_err(|error| Error::io("look for", CREATING, error))? {
+        return Ok(());
+    }
+    for name in TABLESPACES {
+        let file = open(disk, name, &OpenOptions::READ_WRITE)?;
+        file.sync_all().map_err(|error| Error::io("sync", name, error))?;
+    }
+    remove_marker(disk)
+}
+
 /// The creation is complete: nothing has to tell of it any more.
-pub(crate) fn remove_marker(disk: &dyn Disk) -> Result<()> {
+fn remove_marker(disk: &dyn Disk) -> Result<()> {
     match disk.remove(Path::new(CREATING)) {
         Ok(()) if planted!("recreated_over_itself") => Ok(()),
         Ok(()) => sync_names(disk),
