@@ -57,6 +57,10 @@ impl<'d> Locks<'d> {
             return Ok(());
         }
         self.lock(&LockName::Table(table.id), wanted)?;
+        // Who waited may have waited for the end of the table.
+        if held.is_none() && !planted!("lock_granted_without_look") {
+            table.check_there()?;
+        }
         self.tables.borrow_mut().insert(table.id, (Arc::clone(table), wanted));
         Ok(())
     }
@@ -95,13 +99,19 @@ impl<'d> Locks<'d> {
         }
     }
 
-    fn held(&self, table: &Arc<TableInfo>) -> Result<Option<LockMode>> {
+    /// How the table is locked, if it is one that can be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dropped`], [`Error::OtherDatabase`].
+    pub(super) fn held(&self, table: &Arc<TableInfo>) -> Result<Option<LockMode>> {
         let tables = self.tables.borrow();
         let held = tables.get(&table.id);
         let known =
             held.map(|(known, _)| Arc::clone(known)).or_else(|| self.engine.table(table.id));
         // Numbers of tables are the same in all databases: a lock would be on another table.
         if !known.is_some_and(|known| Arc::ptr_eq(&known, table)) {
+            table.check_there()?;
             return Err(Error::OtherDatabase { table: table.spec.name.clone() });
         }
         Ok(held.map(|(_, mode)| *mode))

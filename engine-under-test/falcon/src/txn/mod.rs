@@ -42,4 +42,4 @@ pub use range::Range;
 pub use scan::Scan;
 pub use table::{Index, Row, Table};
 pub use transaction::Transaction;
-pub(crate) use write::new_number;
+pub(crate) use write::{look_for_numbers, new_number};

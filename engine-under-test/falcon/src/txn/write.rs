@@ -118,6 +118,8 @@ impl Transaction<'_> {
     }
 
     fn lock_for_write(&self, table: &Arc<TableInfo>) -> Result<()> {
+        // Numbers of a table of another database are to be found there.
+        self.locks.held(table)?;
         drop(known_numbers(self.engine, table)?);
         self.locks.table(table, IntentExclusive)
     }
@@ -173,8 +175,18 @@ pub(crate) fn new_number(engine: &Engine, table: &TableInfo) -> Result<RecordNum
     Ok(known_numbers(engine, table)?.take())
 }
 
+/// Looks which numbers of a table are free, unless that is known: before a row of it is deleted.
+///
+/// # Errors
+///
+/// As [`new_number`].
+pub(crate) fn look_for_numbers(engine: &Engine, table: &TableInfo) -> Result<()> {
+    known_numbers(engine, table).map(drop)
+}
+
 fn known_numbers<'t>(engine: &Engine, table: &'t TableInfo) -> Result<MutexGuard<'t, Numbers>> {
     let mut numbers = numbers(table);
+    table.check_there()?;
     if !numbers.is_known() {
         let TableInfo { tablespace, section, .. } = *table;
         let (next, free) = section::numbers(&engine.store, tablespace, section)?;
