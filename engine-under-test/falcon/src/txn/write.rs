@@ -35,7 +35,8 @@ impl Transaction<'_> {
     /// # Errors
     ///
     /// [`Error::ColumnCount`], [`Error::RowTooLong`], [`Error::KeyTooLong`], [`Error::TooLong`] and
-    /// [`Error::Duplicate`]; [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::OtherDatabase`];
+    /// [`Error::Duplicate`]; [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::Dropped`],
+    /// [`Error::OtherDatabase`];
     /// [`Error::Damaged`], [`Error::Io`] and [`Error::Stopped`]. The row is not there.
     pub fn insert(&mut self, table: &Table, row: &[KeyValue<'_>]) -> Result<RecordNumber> {
         self.locks.check()?;
@@ -91,7 +92,8 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`], [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::OtherDatabase`],
+    /// [`Error::TooLong`], [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::Dropped`],
+    /// [`Error::OtherDatabase`],
     /// [`Error::Damaged`], [`Error::Io`] and [`Error::Stopped`]. The row is there as before.
     pub fn delete(&mut self, table: &Table, record: RecordNumber) -> Result<bool> {
         self.locks.check()?;

@@ -48,7 +48,7 @@ const ROW_BYTES: [u64; 5] = [10, 100, 700, 1_500, 4_000];
 /// The rows of a table by their ids: which life of the table, how many bytes.
 type Rows = BTreeMap<u64, (u64, u64)>;
 
-/// A table that was made in this boot, and which life of it that is.
+/// A table, and which life of it that is.
 type Handle = (Table, u64);
 
 /// What one thread has.
@@ -157,7 +157,7 @@ impl Run<'_> {
         };
         self.met.opened.fetch_add(1, Relaxed);
         opened();
-        let handles = Mutex::new(Vec::new());
+        let handles = Mutex::new(self.handles(&database));
         thread::scope(|scope| {
             for number in 0..THREADS {
                 let (database, handles) = (&database, &handles);
@@ -179,6 +179,14 @@ impl Run<'_> {
             assert!(is_expected(&error, self.has_errors), "{error}");
             self.met.stopped.fetch_add(u64::from(!is_off()), Relaxed);
         }
+    }
+
+    /// What there is when a boot begins. Nobody has looked for free numbers there yet.
+    fn handles(&self, database: &Database) -> Vec<Handle> {
+        let known = self.known();
+        let names = known.own.iter().flat_map(|own| own.tables.keys());
+        let handle = |name: &String| Some((database.table(name)?, known.lives[name]));
+        names.filter_map(handle).collect()
     }
 
     /// Opens the database and compares what it has with what is known.
