@@ -12,6 +12,16 @@ use falconry::score::{Find, cases_of, first_find_in, in_parallel};
 
 /// Those that a swarm does not find in a minute; `docs/planted.md` says why.
 const NOT_FOUND: [Bug; 1] = [Bug::NodeLatchedWithoutLook];
+/// Those of what no scenario does: tables that are dropped, and sequences. The engine's own tests find them.
+const NO_SCENARIO: [Bug; 7] = [
+    Bug::SequenceRaisedInMemory,
+    Bug::RowGoesBeforePages,
+    Bug::UnlinkedBeforeFreed,
+    Bug::DropRedoneOnNewer,
+    Bug::SequenceLowered,
+    Bug::DropWaitsForNobody,
+    Bug::LockGrantedWithoutLook,
+];
 /// Those that take a core seconds each, so that `falconry planted score` alone finds them.
 const SLOW: [Bug; 9] = [
     Bug::MarkLostWhileWritten,
@@ -99,7 +109,9 @@ fn the_small_report_of_each_that_is_found() {
 #[test]
 fn each_that_is_found_soon_is_found_and_comes_again() {
     let stop = || false;
-    let is_soon = |bug: &Bug| !NOT_FOUND.contains(bug) && !SLOW.contains(bug);
+    let is_soon = |bug: &Bug| {
+        [&NOT_FOUND[..], &SLOW, &NO_SCENARIO].iter().all(|others| !others.contains(bug))
+    };
     let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(is_soon).collect();
     let finds = in_parallel(2, bugs.len(), |index| {
         first_find_in(&cases_of("falcon", bugs[index].name(), 0)?, LIMIT, &stop)

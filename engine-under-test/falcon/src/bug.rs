@@ -5,7 +5,7 @@
 //! Each bug is a switch in the code, `planted!("name")`, at the place where it would be made: the engine is
 //! whole unless a simulated machine was told to plant it. Numbers are those of the list of Falcon's bug classes
 //! that this engine was designed by; sources are of its public bug tracker and its log of changes, or *seen*
-//! when the last tree has the flaw and nobody reported it.
+//! when the last tree has the flaw and nobody reported it; *kind of* one says that ours is another of its kind.
 //!
 //! # Invariant
 //!
@@ -89,6 +89,11 @@ bugs! {
     /// reached is durable or in the log.
     LocatorPageNotLogged, "locator_page_not_logged", 7, "Bug#40946",
         "a new locator page is linked in the log, and not made there";
+    /// The same for the value of a sequence: numbers were given out of memory, and the page learned of them later
+    /// or never. Here a sequence is raised in memory alone. Broken: a number that was given out is not given out
+    /// again.
+    SequenceRaisedInMemory, "sequence_raised_in_memory", 7, "kind of Bug#40946",
+        "a sequence gives out numbers above the value that is durable";
     /// In a record of the log page 0 meant that there is no page, and redo took it for one. So it built links
     /// to the header of the file. Broken: nothing leads to the header.
     PageZeroRedone, "page_zero_redone", 8, "Bug#42448",
@@ -120,6 +125,15 @@ bugs! {
     /// belongs to something.
     OldOverflowNotFreed, "old_overflow_not_freed", 15, "Bug#41840",
         "a record that is replaced or deleted leaves its overflow pages behind";
+    /// Pages of something that was dropped stayed in use for ever when a crash came between. Here the row of a dropped
+    /// table goes from the catalogue first, and nothing tells of its pages then. Broken: every page that is in
+    /// use belongs to something.
+    RowGoesBeforePages, "row_goes_before_pages", 15, "kind of Bug#41840",
+        "the catalogue forgets a dropped table before its pages are free";
+    /// The same within one step: the page that leads to others learns in one record of the log that they are gone, and
+    /// the inventory in the next.
+    UnlinkedBeforeFreed, "unlinked_before_freed", 15, "kind of Bug#41840",
+        "pages of a dropped table are unlinked by one record and freed by another";
     /// Recovery left out records that were older than the checkpoint, also those whose effect the checkpoint
     /// did not cover. Here the place is taken when the pages have been written, and covers what changed
     /// meanwhile. Broken: recovery skips only what a checkpoint made durable.
@@ -138,6 +152,11 @@ bugs! {
     /// what it had read. Broken: recovery needs nothing that it has not recovered.
     CatalogueNotReadAgain, "catalogue_not_read_again", 17, "Bug#42745, Bug#41837",
         "recovery makes a table, and does not read the catalogue again";
+    /// Recovery repeated a drop, and what it removed was newer than that: it had the place of what was dropped. Here
+    /// every drop in the log is applied again, also those that were applied. Broken: what is dropped is what was
+    /// named at that time.
+    DropRedoneOnNewer, "drop_redone_on_newer", 18, "Bug#39789",
+        "recovery repeats a drop that was done, on what has its place by now";
     /// An opening that failed was taken to mean that there is no database, and a new one was made over the
     /// old one. Here the mark of a creation that was cut off is believed although the creation was complete,
     /// and its removal is not made durable. Broken: a database is never made over another.
@@ -152,6 +171,14 @@ bugs! {
     /// page has what was committed last.
     LocksReleasedBeforeApply, "locks_released_before_apply", 29, "log of 2008-01-19",
         "locks are given back before the transaction is on pages";
+    /// The same for a sequence, whose raises hold no lock: the earlier one came to the page last, and took back what
+    /// the later one had said. Broken: the value of a sequence only rises.
+    SequenceLowered, "sequence_lowered", 29, "kind of the log of 2008-01-19",
+        "of two raises of a sequence the one that comes to the page last counts";
+    /// A drop overtook what was committed before it, and gophers then worked on what was gone. Here a drop
+    /// does not lock its table. Broken: what a transaction has changed is there until it is applied.
+    DropWaitsForNobody, "drop_waits_for_nobody", 31, "Bug#36396, Bug#37587",
+        "a table is dropped without its lock, while transactions use it";
     /// Those who waited for a transaction were woken first, and its state was changed after that. Whoever was
     /// quick looked, saw no change, and slept for ever. Broken: a wait ends when its reason has ended.
     WaiterWokenBeforeChange, "waiter_woken_before_change", 32, "Bug#38947",
@@ -172,6 +199,10 @@ bugs! {
     /// that held the key in between. Broken: there are no two rows with one unique key.
     UniqueKeyNotLocked, "unique_key_not_locked", 39, "Bug#35322, Bug#42828",
         "keys of unique indexes are looked up and not locked";
+    /// What was dropped had numbers that others went on to use. Here a transaction that waited for a table while it was
+    /// dropped does not look whether it is there still. Broken: a table that is used is there.
+    LockGrantedWithoutLook, "lock_granted_without_look", 40, "kind of Bug#39845",
+        "who waited for the lock of a table does not look whether it was dropped";
     /// A row's old key stayed in an index beside the new one, and a scan met the row twice. Here the keys of a
     /// row that is deleted stay. Broken: an index leads to rows that have the key.
     OldKeyLeftInIndex, "old_key_left_in_index", 41, "Bug#43452, Bug#42405",

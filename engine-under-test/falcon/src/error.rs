@@ -151,13 +151,30 @@ pub enum Error {
         /// How many there may be.
         limit: u64,
     },
-    /// There can be no such table. Nothing was done.
-    #[error("table {name}: {what}")]
+    /// There can be no such table or sequence. Nothing was done.
+    #[error("{name} cannot be made: {what}")]
     Schema {
-        /// The table.
+        /// The table or sequence.
         name: String,
         /// What is wrong with it.
         what: String,
+    },
+    /// There is none of this name. Nothing was done.
+    #[error("there is no {what} {name}")]
+    Unknown {
+        /// Of what kind: `table` or `sequence`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// What a handle was of is gone: somebody dropped it, now or while the call waited. Nothing was done. A
+    /// table or sequence that was made anew under the name has handles of its own, to be had by name.
+    #[error("the {what} {name} was dropped")]
+    Dropped {
+        /// Of what kind: `table` or `sequence`.
+        what: &'static str,
+        /// The name that it had.
+        name: String,
     },
     /// A row or a key has another number of values than it must have; a bound of a range, more than the
     /// index has columns. Nothing was done.

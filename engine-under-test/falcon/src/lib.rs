@@ -33,6 +33,7 @@ mod read_ahead;
 mod recovery;
 pub mod row;
 mod section;
+mod sequence;
 pub mod store;
 pub mod tree;
 pub mod txn;
@@ -44,7 +45,8 @@ pub use db::{
     VerifyReport,
 };
 pub use error::{Error, Result};
-pub use ids::{Lsn, PageId, PageNumber, TableId, TablespaceId, TxnId};
+pub use ids::{Lsn, PageId, PageNumber, SequenceId, TableId, TablespaceId, TxnId};
 pub use recovery::RecoveryReport;
+pub use sequence::Sequence;
 pub use tree::Direction;
 pub use txn::{Index, Range, Row, Scan, Table, Transaction};

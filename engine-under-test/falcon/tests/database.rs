@@ -8,8 +8,9 @@ use falcon::page::key::KeyValue;
 use falcon::{Database, Direction, Error, Options, Row, TableSpec, Transaction};
 use falconry_seam::disk::Disk;
 use falconry_sim::choice::Choices;
+use falconry_sim::fault::Fault;
 use falconry_sim::machine::choose;
-use falconry_sim::{Machine, MachineConfig};
+use falconry_sim::{At, End, Ending, Machine, MachineConfig};
 
 #[test]
 fn an_empty_database_is_made_closed_and_opened() {
@@ -162,6 +163,64 @@ fn rows_come_move_and_go_and_are_there_after_a_crash_of_the_process() {
         });
     }
     assert!(reapplied > 0, "no gopher was ever behind");
+}
+
+fn open_or_create(disk: &Arc<dyn Disk>) -> falcon::Result<Database> {
+    match Database::exists(&**disk)? {
+        true => Database::open(disk, &Options::default()),
+        false => Database::create(disk, &Options::default()),
+    }
+}
+
+/// Cuts a creation off, by its end or by a sync that fails. Returns the machine, and whether the mark of a
+/// creation and a complete catalogue are both there.
+fn cut_off(seed: u64, creation: Ending, sync_fails_ppm: u32) -> (Machine, bool) {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(seed));
+    machine.faults().set_rate(Fault::LostWrite, 1_000_000);
+    machine.faults().set_rate(Fault::SyncFailDropped, sync_fails_ppm);
+    let end = machine.boot(creation, |ctx| drop(open_or_create(&ctx.disk()))).end;
+    assert!(!matches!(end, End::Verdict(_)), "{end:?}");
+    machine.faults().set_rate(Fault::SyncFailDropped, 0);
+    let is_late = machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let is_marked = disk.exists("creating".as_ref()).expect("no fault");
+        is_marked && Database::exists(&*disk).expect("no fault")
+    });
+    (machine, is_late)
+}
+
+/// What broke: the process was killed when the last page of a new database was written and not synced, or the sync
+/// failed. The next opening read the page, from the system's memory, took away the mark that the creation was
+/// under way, and lost its power: the page was gone, and so was the mark. It would have cost a user the new
+/// database, and a hand to remove it: it neither opened nor could be created again. The opening now writes and
+/// syncs what it has read.
+#[test]
+fn a_creation_that_is_cut_off_at_its_very_end_is_made_anew_or_whole() {
+    let killed = (40..70).map(|at| (at, Ending::ProcessCrash(At::DiskOp(at)), 0));
+    // About one of the syncs of a creation.
+    let failed = (0..250).map(|seed| (seed, Ending::Never, 80_000));
+    let mut late = [0, 0];
+    for (seed, creation, ppm) in killed.chain(failed) {
+        if !cut_off(seed, creation, ppm).1 {
+            continue;
+        }
+        late[usize::from(ppm > 0)] += 1;
+        for lost in 5..25 {
+            let (mut machine, _) = cut_off(seed, creation, ppm);
+            let end = Ending::PowerLoss(At::DiskOp(lost));
+            let end = machine.boot(end, |ctx| drop(open_or_create(&ctx.disk()))).end;
+            assert!(!matches!(end, End::Verdict(_)), "{end:?}");
+            machine.run(|ctx| {
+                let disk: Arc<dyn Disk> = ctx.disk();
+                let database = open_or_create(&disk);
+                let database = database.unwrap_or_else(|error| panic!("{seed}, {lost}: {error}"));
+                let report = database.verify().expect("no fault");
+                assert_eq!(report.problems, Vec::<String>::new());
+                database.close().expect("no fault");
+            });
+        }
+    }
+    assert!(late[0] > 1 && late[1] > 3, "{late:?}");
 }
 
 #[test]

@@ -56,9 +56,14 @@ const ERROR_CLAIMS: FaultSet = FaultSet::of(&[
 ]);
 
 /// What only second copies of pages survive: without them the word of device and system is taken that a page is
-/// written as a whole or not at all.
-const DOUBLE_WRITE_CLAIMS: FaultSet =
-    FaultSet::of(&[Fault::ShortWrite, Fault::SubSectorTear, Fault::GarbageSector]);
+/// written as a whole or not at all, also when the write fails.
+const DOUBLE_WRITE_CLAIMS: FaultSet = FaultSet::of(&[
+    Fault::ShortWrite,
+    Fault::EioWrite,
+    Fault::Enospc,
+    Fault::SubSectorTear,
+    Fault::GarbageSector,
+]);
 
 /// What a row has beside its key and value: its tag, and the lengths of the columns.
 const ROW_BYTES_MORE: usize = 64;
@@ -120,6 +125,7 @@ impl Engine for FalconEngine {
         draw.number("checkpoint_interval_ms", 1, 86_400_000)?;
         draw.number("lock_wait_timeout_ms", 1, 86_400_000)?;
         draw.flag("double_write", 700_000)?;
+        draw.number("sequence_batch", 1, 1_000_000)?;
         draw.word("block_bytes", BLOCK_BYTES)?;
         // Beyond the least that the other sizes allow: in windows, files and bounds of files.
         draw.small_number("window_blocks", 1, 256)?;
@@ -157,6 +163,7 @@ fn options(settings: &Settings, sector_bytes: u32) -> Options {
         checkpoint_interval: milliseconds("checkpoint_interval_ms"),
         lock_wait_timeout: milliseconds("lock_wait_timeout_ms"),
         double_write: settings.flag("double_write"),
+        sequence_batch: number("sequence_batch") as u32,
         ..Options::default()
     };
     // The longest row of the workload must find frames for its overflow pages, and room in a record.

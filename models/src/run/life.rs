@@ -184,7 +184,8 @@ impl Plan {
         case: &Case,
         choices: &mut Choices,
     ) -> Result<Plan, CaseError> {
-        let disk = DiskConfig::draw(choices);
+        let mut disk = DiskConfig::draw(choices);
+        disk.device = knobs.scenario.device().unwrap_or(disk.device);
         let settings = settings(engine, knobs, choices)?;
         let mut sizes = Sizes::draw(choices, &knobs.scenario.workload);
         if settings.concurrency == Concurrency::Single {

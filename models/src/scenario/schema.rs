@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use falconry_sim::choice::{Choices, PPM};
+use falconry_sim::disk::DevicePreset;
 use falconry_sim::fault::Fault;
 use serde::Deserialize;
 
@@ -20,6 +21,8 @@ pub struct Scenario {
     /// Engines that make each call as well, and must answer the same.
     #[serde(default)]
     pub beside: Vec<String>,
+    /// The device of the disk, by the name in reports; drawn when absent.
+    pub device: Option<String>,
     /// The promises that are judged; all when absent.
     pub holds: Option<Vec<Property>>,
     /// What the clients do.
@@ -205,6 +208,12 @@ impl Scenario {
         }
     }
 
+    /// The device that it asks for.
+    pub fn device(&self) -> Option<DevicePreset> {
+        let name = self.device.as_deref()?;
+        DevicePreset::ALL.into_iter().find(|device| device.name() == name)
+    }
+
     /// Whether a broken promise of this kind counts.
     pub fn judges(&self, property: Property) -> bool {
         self.holds.as_ref().is_none_or(|holds| holds.contains(&property))
@@ -229,6 +238,10 @@ impl Scenario {
             if ppm > PPM {
                 return Err(format!("ends.{name} = {ppm}: it takes millionths, 0 to {PPM}"));
             }
+        }
+        if let (Some(name), None) = (&self.device, self.device()) {
+            let known: Vec<&str> = DevicePreset::ALL.iter().map(|device| device.name()).collect();
+            return Err(format!("device = \"{name}\": it takes {}", known.join(", ")));
         }
         if self.bounds.steps == 0 || self.bounds.live_within_ms == 0 {
             return Err("bounds.steps and bounds.live_within_ms are at least 1".into());

@@ -27,7 +27,7 @@ fn errors_name_file_line_and_what_is_allowed() {
         (
             "about = \"x\"\nspeed = 1\n[workload]\nkind = \"bank\"\n",
             "scenario f.toml: line 2: unknown field `speed`, expected one of `about`, `engines`, \
-             `beside`, `holds`, `workload`, `bounds`, `faults`, `ends`, `settings`",
+             `beside`, `device`, `holds`, `workload`, `bounds`, `faults`, `ends`, `settings`",
         ),
         (
             "about = \"x\"\n[workload]\nkind = \"bank\"\nkeys = [9, 3]\n",
@@ -40,6 +40,11 @@ fn errors_name_file_line_and_what_is_allowed() {
         (
             "about = \"x\"\n[workload]\nkind = \"bank\"\n[faults]\ntorn_write = 1_000_001\n",
             "scenario f.toml: faults.torn_write = 1000001: it takes millionths, 0 to 1000000",
+        ),
+        (
+            "about = \"x\"\ndevice = \"tape\"\n[workload]\nkind = \"bank\"\n",
+            "scenario f.toml: device = \"tape\": it takes hdd-512n, ssd-sata-512e, nvme-4kn, \
+             nvme-plp-16k, raid-bbu, cloud-volume, liar",
         ),
         (
             "about = \"x\"\n[workload]\nkind = \"bank\"\n[ends]\nrecovery_ppm = 1_000_001\n",

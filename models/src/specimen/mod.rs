@@ -149,6 +149,7 @@ impl Specimen {
             about: self.bug.into(),
             engines: Some(vec![ENGINE.into()]),
             beside: Vec::new(),
+            device: None,
             holds: None,
             workload: Workload {
                 kind,

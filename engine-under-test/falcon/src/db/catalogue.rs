@@ -1,34 +1,46 @@
-//! The catalogue: table 0, whose rows tell of all other tables.
+//! The catalogue: table 0, whose rows tell of all tables and sequences.
 //!
 //! # Method
 //!
 //! The catalogue is a section of tablespace 0 without an index, read whole when a database is opened. All
-//! other tables lie in tablespace 1. A table's number is its row's record number plus one, and is that of its
-//! section; indexes are numbered through.
+//! other tables lie in tablespace 1. What a row tells is in [`Object`]. The first row has the next number for a
+//! table or a sequence, which a new one takes in the same transaction.
+//!
+//! A table is dropped in two transactions. The first calls its row that of a dropped table: from then on
+//! there is no such table. When its pages are free the second deletes the row, and only then its section and
+//! its indexes may be another's.
 //!
 //! # Invariant
 //!
-//! A row comes to the catalogue's pages after the section and the indexes that it tells of were made.
+//! A row comes to the catalogue's pages after the section and the indexes that it tells of were made, and goes
+//! after they were freed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use falconry_seam::sync::atomic::{AtomicBool, Ordering};
 use falconry_seam::sync::{Mutex, PoisonError};
 
 use super::engine::Engine;
 use super::gopher::in_log;
 use super::numbers::Numbers;
+use super::object::{Object, TableObject};
+use super::reclaim::Remains;
+use super::rows::{RowChange, What};
 use super::schema::{self, IndexInfo, RecordPlace, TableInfo, TableSpec};
 use crate::page::index::IndexId;
-use crate::page::{RecordNumber, SectionId};
+use crate::page::{RecordNumber, SectionGeometry, SectionId};
+use crate::sequence::{self, SequenceInfo};
 use crate::store::Store;
 use crate::tree::{self, Tree};
-use crate::{Error, Result, TableId, TablespaceId, row, section};
+use crate::{Error, Result, TableId, TablespaceId, section};
 
 /// The tablespace of all tables but the catalogue.
 pub(crate) const USER: TablespaceId = TablespaceId(1);
 /// The catalogue's section.
 pub(crate) const SECTION: SectionId = SectionId(1);
+/// The row with the next number.
+pub(crate) const NUMBERS: RecordNumber = RecordNumber(0);
 
 /// The catalogue as a table.
 pub(crate) fn catalogue() -> TableInfo {
@@ -36,80 +48,142 @@ pub(crate) fn catalogue() -> TableInfo {
         id: TableId::CATALOGUE,
         tablespace: TablespaceId::CATALOGUE,
         section: SECTION,
+        record: NUMBERS,
         // A row has as many columns as its table's indexes need.
         spec: TableSpec::new("catalogue", schema::COLUMNS_MAX),
         indexes: Vec::new(),
         numbers: Mutex::new(Numbers::default()),
         pages: Mutex::new(()),
         locators: section::Known::default(),
+        is_dropped: AtomicBool::new(false),
     }
 }
 
-/// The number of the table that a record of the catalogue tells of.
-pub(crate) fn table_of(record: RecordNumber) -> Result<TableId> {
-    let number = u32::try_from(record.0 + 1);
-    number.map(TableId).map_err(|_| Error::TooMany { what: "tables", limit: u32::MAX.into() })
+/// Makes what a new row tells of: the section and the indexes of a table, the value of a sequence.
+pub(crate) fn make(engine: &Engine, encoded: &[u8]) -> Result<()> {
+    match Object::decode(encoded).map_err(in_log)? {
+        Object::Numbers(_) => Ok(()),
+        Object::Table(table) => {
+            section::create(&engine.store, USER, table.section)?;
+            for index in table.indexes {
+                tree::create(&engine.store, USER, index)?;
+            }
+            Ok(())
+        }
+        Object::Sequence { place, .. } => sequence::start(&engine.store, place),
+    }
 }
 
-/// Makes the section and the indexes of the table that an encoded row tells of.
-pub(crate) fn make(engine: &Engine, encoded: &[u8]) -> Result<()> {
-    let (id, first_index, spec) = told_by(encoded).map_err(in_log)?;
-    section::create(&engine.store, USER, SectionId(id.0))?;
-    for place in 0..spec.indexes.len() {
-        tree::create(&engine.store, USER, IndexId(first_index.0 + place as u32))?;
+/// Follows the change of a row that is on its page, as the log says: whoever has a handle of a table that was
+/// dropped is told, and its pages are to be freed; what a row told of that is gone is no more.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] for a row of no form.
+pub(crate) fn follow(engine: &Engine, change: &RowChange) -> Result<()> {
+    match change.what {
+        What::Delete => forget(engine, change.record),
+        What::Update => {
+            let object = Object::decode(&change.row).map_err(in_log)?;
+            if let Object::Table(table) = object
+                && table.is_dropped
+            {
+                end(engine, change.record, &table);
+            }
+        }
+        What::Insert | What::Raise => {}
     }
     Ok(())
 }
 
-/// Opens the table that an encoded row tells of.
-pub(crate) fn open(store: &Arc<Store>, encoded: &[u8]) -> Result<TableInfo> {
-    let (id, first_index, spec) = told_by(encoded).map_err(in_catalogue)?;
-    let indexes = spec.indexes.iter().enumerate().map(|(place, index)| {
-        let id = IndexId(first_index.0 + place as u32);
+fn end(engine: &Engine, record: RecordNumber, table: &TableObject) {
+    if let Some(known) = engine.table(table.id) {
+        // Who is just looking at its pages for free numbers has no lock on it, but this one.
+        let _numbers = known.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.is_dropped.store(true, Ordering::Relaxed);
+    }
+    // Its section and indexes are taken throughout.
+    engine.reclaims.add(Remains::of(record, table));
+    engine.tables.write().unwrap_or_else(PoisonError::into_inner).remove(&table.id);
+}
+
+fn forget(engine: &Engine, record: RecordNumber) {
+    engine.reclaims.forget(record);
+    let mut sequences = engine.sequences.write().unwrap_or_else(PoisonError::into_inner);
+    sequences.retain(|_, sequence| sequence.record != record);
+}
+
+/// Opens the table that a row tells of.
+pub(crate) fn open(
+    store: &Arc<Store>,
+    record: RecordNumber,
+    table: TableObject,
+) -> Result<TableInfo> {
+    let TableObject { id, section, indexes, spec, .. } = table;
+    let indexes = spec.indexes.iter().zip(indexes).map(|(index, id)| {
         let tree = Tree::open(Arc::clone(store), USER, id)?;
         Ok(IndexInfo { id, spec: index.clone(), tree })
     });
     Ok(TableInfo {
         id,
         tablespace: USER,
-        section: SectionId(id.0),
+        section,
+        record,
         indexes: indexes.collect::<Result<_>>()?,
         spec,
         numbers: Mutex::new(Numbers::default()),
         pages: Mutex::new(()),
         locators: section::Known::default(),
+        is_dropped: AtomicBool::new(false),
     })
-}
-
-fn told_by(encoded: &[u8]) -> std::result::Result<(TableId, IndexId, TableSpec), String> {
-    let row = row::decode(encoded).map_err(|error| error.to_string())?;
-    schema::from_row(&row)
 }
 
 fn in_catalogue(what: String) -> Error {
     Error::Damaged { file: super::files::CATALOGUE.into(), place: "the catalogue".into(), what }
 }
 
-/// Reads the whole catalogue; what is in the engine's tables already stays.
-pub(crate) fn load(engine: &Engine) -> Result<()> {
-    let mut from = RecordNumber(0);
-    let (tablespace, store) = (TablespaceId::CATALOGUE, &engine.store);
+/// What all rows of the catalogue tell, by their numbers.
+///
+/// # Errors
+///
+/// Those of the store, and [`Error::Damaged`] for a row of no form.
+pub(crate) fn objects(store: &Store) -> Result<Vec<(RecordNumber, Object)>> {
+    let (mut from, mut objects) = (RecordNumber(0), Vec::new());
+    let tablespace = TablespaceId::CATALOGUE;
     while let Some(record) = section::next_record(store, tablespace, SECTION, from)? {
         from = RecordNumber(record.0 + 1);
-        let id = table_of(record)?;
-        if engine.table(id).is_some() {
-            continue;
-        }
         let place = RecordPlace { tablespace, section: SECTION, record };
         let encoded = section::read(store, &section::Known::default(), place)?;
         let encoded =
             encoded.ok_or_else(|| in_catalogue(format!("record {} is gone", record.0)))?;
-        let table = open(store, &encoded)?;
-        if table.id != id {
-            let what = format!("record {} tells of table {}, not {}", record.0, table.id.0, id.0);
-            return Err(in_catalogue(what));
+        let object = Object::decode(&encoded)
+            .map_err(|what| in_catalogue(format!("record {}: {what}", record.0)))?;
+        objects.push((record, object));
+    }
+    Ok(objects)
+}
+
+/// Reads the whole catalogue; what is open already stays.
+pub(crate) fn load(engine: &Engine) -> Result<()> {
+    for (record, object) in objects(&engine.store)? {
+        match object {
+            Object::Numbers(next) => engine.next_number.store(next, Ordering::Relaxed),
+            Object::Table(table) if table.is_dropped => {
+                engine.reclaims.add(Remains::of(record, &table));
+            }
+            Object::Table(table) if engine.table(table.id).is_some() => {}
+            Object::Table(table) => drop(add(engine, open(&engine.store, record, table)?)),
+            Object::Sequence { id, place, name } => {
+                let limit = sequence::limit(engine.store.page_size());
+                if place >= limit {
+                    return Err(in_catalogue(format!("{id} has place {place} of {limit}")));
+                }
+                let mut sequences =
+                    engine.sequences.write().unwrap_or_else(PoisonError::into_inner);
+                let new = || Arc::new(SequenceInfo::new(id, record, place, name));
+                sequences.entry(id).or_insert_with(new);
+            }
         }
-        add(engine, table);
     }
     Ok(())
 }
@@ -122,10 +196,31 @@ pub(crate) fn add(engine: &Engine, table: TableInfo) -> Arc<TableInfo> {
     table
 }
 
-/// The first number that no index has.
-pub(crate) fn next_index(tables: &BTreeMap<TableId, Arc<TableInfo>>) -> IndexId {
-    let used = tables.values().flat_map(|table| &table.indexes).map(|index| index.id.0).max();
-    IndexId(used.map_or(0, |last| last + 1))
+/// A section and so many indexes that no table has, dropped ones whose pages are not free yet among them.
+///
+/// # Errors
+///
+/// [`Error::TooMany`]: numbers of sections and of indexes are slots of one page each.
+pub(crate) fn free_places(engine: &Engine, count: usize) -> Result<(SectionId, Vec<IndexId>)> {
+    let mut sections = BTreeSet::new();
+    let mut indexes = BTreeSet::new();
+    for table in engine.open_tables().iter().filter(|table| table.tablespace == USER) {
+        sections.insert(table.section);
+        indexes.extend(table.indexes.iter().map(|index| index.id));
+    }
+    for remains in engine.reclaims.all() {
+        sections.insert(remains.section);
+        indexes.extend(remains.indexes);
+    }
+    let limit = u32::from(SectionGeometry::new(engine.store.page_size()).slots_per_node());
+    let section = (1..limit).map(SectionId).find(|section| !sections.contains(section));
+    let section = section.ok_or(Error::TooMany { what: "tables", limit: limit.into() })?;
+    let free = (0..limit).map(IndexId).filter(|index| !indexes.contains(index));
+    let free: Vec<IndexId> = free.take(count).collect();
+    if free.len() < count {
+        return Err(Error::TooMany { what: "indexes", limit: limit.into() });
+    }
+    Ok((section, free))
 }
 
 /// The error of a record in the log that does not fit to the catalogue.

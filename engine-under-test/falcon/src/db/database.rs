@@ -3,7 +3,7 @@
 //! # Method
 //!
 //! An opening takes the lock, repairs torn pages, recovers, makes a checkpoint, and starts the threads: gophers,
-//! I/O threads and the ticker. Closing waits until all that was committed is on pages, makes a last
+//! I/O threads, the ticker, and the reclaimer, which goes on freeing what dropped tables have left. Closing waits until all that was committed is on pages, makes a last
 //! checkpoint, and ends them.
 //!
 //! # Invariant
@@ -18,28 +18,28 @@ use std::sync::Arc;
 
 use falconry_seam::disk::{Disk, File, OpenOptions};
 use falconry_seam::planted;
-use falconry_seam::sync::atomic::AtomicU64;
+use falconry_seam::sync::atomic::{AtomicU32, AtomicU64};
 use falconry_seam::sync::{Mutex, PoisonError, RwLock};
 use falconry_seam::thread::{self, JoinHandle};
 
 use super::engine::Engine;
 use super::files::{self, DOUBLE_WRITE, LOG, TABLESPACES};
 use super::pending::Pending;
-use super::rows::{RowChange, What};
-use super::schema::{self, TableSpec};
+use super::reclaim::{self, Reclaims};
+use super::schema::TableSpec;
 use super::statistics::{Counters, Statistics};
 use super::ticker::Ticker;
 use super::verify::{self, VerifyReport};
-use super::{Options, catalogue, gopher};
+use super::{Options, catalogue, ddl, gopher};
 use crate::admission::Admission;
 use crate::cache::{Cache, DoubleWrite, DoubleWriteConfig, Files, IoThreads};
-use crate::lock::{LockManager, LockMode, LockName};
+use crate::lock::LockManager;
 use crate::log::Log;
-use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize, RecordNumber};
+use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize};
 use crate::recovery::{self, RecoveryReport};
 use crate::store::Store;
-use crate::txn::{self, Shortcuts, Table, Transaction};
-use crate::{Error, PageNumber, Result, TableId, TablespaceId, TxnId, row, section};
+use crate::txn::{Shortcuts, Table, Transaction};
+use crate::{Error, PageNumber, Result, Sequence, TableId, TablespaceId, section};
 
 /// The operating system writes its page cache back page by page: a write of more reaches the device in parts,
 /// whatever that promises of a single write.
@@ -50,10 +50,9 @@ pub struct Database {
     pub(super) engine: Arc<Engine>,
     ticker: Arc<Ticker>,
     threads: Vec<JoinHandle<()>>,
+    reclaimer: Option<JoinHandle<()>>,
     io_threads: Option<IoThreads>,
     report: RecoveryReport,
-    /// Held by whoever makes a table.
-    making: Mutex<()>,
     _lock: Arc<dyn File>,
 }
 
@@ -107,7 +106,7 @@ impl Database {
             return Err(Error::Missing { file: files::CATALOGUE.into() });
         }
         let lock = files::lock(&**disk)?;
-        files::remove_marker(&**disk)?;
+        files::end_creation(&**disk)?;
         Database::start(disk, options, lock)
     }
 
@@ -162,8 +161,8 @@ impl Database {
             engine,
             ticker,
             threads: Vec::new(),
+            reclaimer: None,
             report,
-            making: Mutex::new(()),
             _lock: lock,
         };
         database.start_threads(options)?;
@@ -173,17 +172,16 @@ impl Database {
     fn start_threads(&mut self, options: &Options) -> Result<()> {
         for number in 0..options.gopher_threads {
             let engine = Arc::clone(&self.engine);
-            self.start_thread(format!("falcon-gopher-{number}"), move || gopher::run(&engine))?;
+            let body = move || gopher::run(&engine);
+            self.threads.push(start_thread(format!("falcon-gopher-{number}"), body)?);
         }
         let (ticker, engine) = (Arc::clone(&self.ticker), Arc::clone(&self.engine));
         let interval = options.checkpoint_interval;
-        self.start_thread("falcon-ticker".into(), move || ticker.run(&engine, interval))
-    }
-
-    fn start_thread(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> Result<()> {
-        let thread = thread::Builder::new().name(name.clone()).spawn(body);
-        let refused = |error: io::Error| Error::Thread { name, source: Arc::new(error) };
-        self.threads.push(thread.map_err(refused)?);
+        let body = move || ticker.run(&engine, interval);
+        self.threads.push(start_thread("falcon-ticker".into(), body)?);
+        let engine = Arc::clone(&self.engine);
+        let body = move || reclaim::run(&engine);
+        self.reclaimer = Some(start_thread("falcon-reclaimer".into(), body)?);
         Ok(())
     }
 
@@ -216,77 +214,75 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error::Schema`], also for a name that is taken; [`Error::TooMany`]; [`Error::RowTooLong`] for a
-    /// description that the catalogue cannot keep: nothing was done. [`Error::Stopped`]: whether the table is
-    /// there is told by the next opening.
+    /// [`Error::Schema`], also for a name that is taken; [`Error::TooMany`], where tables that were dropped
+    /// count until their pages are free; [`Error::RowTooLong`] for a description that the catalogue cannot
+    /// keep: nothing was done. [`Error::OutcomeUnknown`] and [`Error::Stopped`]: whether the table is there is
+    /// told by the next opening.
     pub fn create_table(&self, spec: &TableSpec) -> Result<Table> {
-        spec.check()?;
-        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.table(&spec.name).is_some() {
-            let what = "there is one of this name".into();
-            return Err(Error::Schema { name: spec.name.clone(), what });
-        }
-        let engine = &self.engine;
-        let master = engine.table(TableId::CATALOGUE).expect("the catalogue is always open");
-        let record = txn::new_number(engine, &master)?;
-        let committed = self.commit_table(spec, record).inspect_err(|_| {
-            master.numbers.lock().unwrap_or_else(PoisonError::into_inner).give_back(record);
-        });
-        let (txn, row) = committed?;
-        engine.pending.wait_for(txn);
-        engine.check_running()?;
-        let table = catalogue::add(engine, catalogue::open(&engine.store, &row)?);
-        Ok(Table::new(table))
+        ddl::create_table(&self.engine, spec).map(Table::new)
     }
 
-    /// Commits the row of the catalogue that tells of a new table, and returns it.
-    fn commit_table(&self, spec: &TableSpec, record: RecordNumber) -> Result<(TxnId, Vec<u8>)> {
-        let engine = &self.engine;
-        let id = catalogue::table_of(record)?;
-        let first_index = {
-            let tables = engine.tables.read().unwrap_or_else(PoisonError::into_inner);
-            catalogue::next_index(&tables)
-        };
-        self.check_limits(spec, id, first_index.0)?;
-        let row = row::encode(&schema::to_row(id, first_index, spec));
-        let (bytes, bytes_max) = (row.len(), engine.row_bytes_max);
-        if bytes > bytes_max {
-            return Err(Error::RowTooLong { table: "catalogue".into(), bytes, bytes_max });
-        }
-        let change = RowChange {
-            table: TableId::CATALOGUE,
-            record,
-            what: What::Insert,
-            row: row.clone(),
-            old_keys: Vec::new(),
-        };
-        let txn = engine.new_txn();
-        engine.locks.lock(txn, &LockName::Table(TableId::CATALOGUE), LockMode::Exclusive)?;
-        let committed = txn::commit_changes(engine, txn, vec![change]);
-        committed.inspect_err(|_| engine.locks.release_all(txn))?;
-        Ok((txn, row))
-    }
-
-    /// Numbers of sections and of indexes are slots of one page each.
-    fn check_limits(&self, spec: &TableSpec, id: TableId, first_index: u32) -> Result<()> {
-        let geometry = crate::page::SectionGeometry::new(self.engine.store.page_size());
-        let limit = u64::from(geometry.slots_per_node());
-        if u64::from(id.0) >= limit {
-            return Err(Error::TooMany { what: "tables", limit });
-        }
-        if u64::from(first_index) + spec.indexes.len() as u64 > limit {
-            return Err(Error::TooMany { what: "indexes", limit });
-        }
-        Ok(())
+    /// Drops a table, durably: its rows and indexes are gone, and all handles of it get [`Error::Dropped`]. This
+    /// waits for the transactions that use the table. Its pages are freed behind the caller's back, and by
+    /// the next opening if this one ends before.
+    ///
+    /// A transaction of the same thread that has used the table must be over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`]; [`Error::Dropped`] when somebody else was faster; [`Error::LockTimeout`] and
+    /// [`Error::Deadlock`]: nothing was done, and nothing has to be rolled back. [`Error::OutcomeUnknown`]
+    /// and [`Error::Stopped`]: whether the table is there is told by the next opening.
+    pub fn drop_table(&self, name: &str) -> Result<()> {
+        ddl::drop_table(&self.engine, name)
     }
 
     /// The table of that name.
     pub fn table(&self, name: &str) -> Option<Table> {
-        let tables = self.engine.tables.read().unwrap_or_else(PoisonError::into_inner);
-        let found = tables.values().find(|table| table.spec.name == name);
-        found
-            .filter(|table| table.id != TableId::CATALOGUE)
-            .map(|table| Table::new(Arc::clone(table)))
+        ddl::table(&self.engine, name).map(Table::new)
+    }
+
+    /// The names of all tables, sorted.
+    pub fn table_names(&self) -> Vec<String> {
+        let tables = self.engine.open_tables();
+        let tables = tables.iter().filter(|table| table.id != TableId::CATALOGUE);
+        let mut names: Vec<String> = tables.map(|table| table.spec.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Makes a sequence, durably; its first number is 1. Its name may be that of a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::create_table`].
+    pub fn create_sequence(&self, name: &str) -> Result<Sequence<'_>> {
+        ddl::create_sequence(&self.engine, name).map(|info| Sequence::new(&self.engine, info))
+    }
+
+    /// Drops a sequence, durably: all handles of it get [`Error::Dropped`]. One that is made anew under the name
+    /// begins with 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`]; [`Error::Dropped`] when somebody else was faster: nothing was done.
+    /// [`Error::OutcomeUnknown`] and [`Error::Stopped`]: whether it is there is told by the next opening.
+    pub fn drop_sequence(&self, name: &str) -> Result<()> {
+        ddl::drop_sequence(&self.engine, name)
+    }
+
+    /// The sequence of that name.
+    pub fn sequence(&self, name: &str) -> Option<Sequence<'_>> {
+        ddl::sequence(&self.engine, name).map(|info| Sequence::new(&self.engine, info))
+    }
+
+    /// The names of all sequences, sorted.
+    pub fn sequence_names(&self) -> Vec<String> {
+        let sequences = self.engine.sequences.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<String> =
+            sequences.values().map(|sequence| sequence.name.clone()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Makes everything that was committed so far durable on its pages, so that a recovery has little to do.
@@ -299,47 +295,59 @@ impl Database {
     }
 
     /// Compares everything that pages say of each other. It reads the whole database, and waits until what
-    /// was committed is on its pages; no transaction may be active that has written.
+    /// was committed is on its pages and the pages of dropped tables are free; no transaction may be active
+    /// that has written, and nothing be made or dropped.
     ///
     /// # Errors
     ///
     /// [`Error::Damaged`] and [`Error::Io`] for what cannot be read, [`Error::Stopped`].
     pub fn verify(&self) -> Result<VerifyReport> {
+        self.engine.reclaims.wait_for_all();
         self.engine.pending.wait_for_all();
         self.engine.check_running()?;
         verify::verify(&self.engine)
     }
 
-    /// Closes the database: everything that was committed is on its pages, and durable.
+    /// Closes the database: everything that was committed is on its pages, and durable. Pages of dropped tables
+    /// that are not free yet are left to the next opening.
     ///
     /// # Errors
     ///
     /// What stopped the engine, now or before. Nothing that was acknowledged is lost: the next opening
     /// recovers it.
     pub fn close(mut self) -> Result<()> {
+        // The reclaimer may wait for gophers and for checkpoints.
+        self.engine.reclaims.end();
+        let reclaimer = self.reclaimer.take();
+        self.join(reclaimer);
         self.engine.pending.end();
         self.ticker.end();
-        for thread in self.threads.drain(..) {
-            // One that panicked has stopped nothing: say so here.
-            if thread.join().is_err() {
-                self.engine.stop(&Error::Stopped("one of its threads panicked".into()));
-            }
-        }
+        let threads = std::mem::take(&mut self.threads);
+        self.join(threads);
         self.engine.check_running()?;
         self.checkpoint()?;
         drop(self.io_threads.take());
         Ok(())
     }
+
+    fn join(&self, threads: impl IntoIterator<Item = JoinHandle<()>>) {
+        for thread in threads {
+            // One that panicked has stopped nothing: say so here.
+            if thread.join().is_err() {
+                self.engine.stop(&Error::Stopped("one of its threads panicked".into()));
+            }
+        }
+    }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if self.threads.is_empty() {
+        if self.threads.is_empty() && self.reclaimer.is_none() {
             return;
         }
         self.engine.stop(&Error::Stopped("the database was dropped".into()));
         self.ticker.end();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.drain(..).chain(self.reclaimer.take()) {
             // One that panicked has said so already, and a destructor says nothing.
             let _ = thread.join();
         }
@@ -401,6 +409,11 @@ fn inventories(page_size: PageSize, file_bytes: u64, last_in_log: PageNumber) ->
     map.ordinal_of(PageNumber(last_in_file).max(last_in_log)) + 1
 }
 
+fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name.clone()).spawn(body);
+    thread.map_err(|error: io::Error| Error::Thread { name, source: Arc::new(error) })
+}
+
 fn engine(options: &Options, store: Store, next_txn: u64, ticker: &Arc<Ticker>) -> Arc<Engine> {
     let wanted = Arc::clone(ticker);
     let capacity = store.log().capacity_bytes();
@@ -410,8 +423,13 @@ fn engine(options: &Options, store: Store, next_txn: u64, ticker: &Arc<Ticker>) 
         admission: Arc::new(Admission::new(capacity, move || wanted.want())),
         pending: Pending::default(),
         tables: RwLock::new(BTreeMap::new()),
+        sequences: RwLock::new(BTreeMap::new()),
+        reclaims: Reclaims::default(),
+        next_number: AtomicU32::new(0),
+        making: Mutex::new(()),
         next_txn: AtomicU64::new(next_txn),
         row_bytes_max,
+        sequence_batch: options.sequence_batch,
         counters: Counters::default(),
         shortcuts: Shortcuts::new(options.cache_frames),
         store: Arc::new(store),

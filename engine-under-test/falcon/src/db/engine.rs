@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use falconry_seam::planted;
-use falconry_seam::sync::atomic::{AtomicU64, Ordering};
-use falconry_seam::sync::{PoisonError, RwLock};
+use falconry_seam::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use falconry_seam::sync::{Mutex, PoisonError, RwLock};
 
 use super::pending::Pending;
+use super::reclaim::Reclaims;
 use super::schema::TableInfo;
 use super::statistics::Counters;
 use crate::admission::Admission;
 use crate::lock::LockManager;
+use crate::sequence::SequenceInfo;
 use crate::store::{Store, record};
 use crate::txn::Shortcuts;
-use crate::{Error, Lsn, Result, TableId, TxnId};
+use crate::{Error, Lsn, Result, SequenceId, TableId, TxnId};
 
 /// The parts of an open database.
 pub(crate) struct Engine {
@@ -23,9 +25,18 @@ pub(crate) struct Engine {
     pub(crate) admission: Arc<Admission>,
     pub(crate) pending: Pending,
     pub(crate) tables: RwLock<BTreeMap<TableId, Arc<TableInfo>>>,
+    pub(crate) sequences: RwLock<BTreeMap<SequenceId, Arc<SequenceInfo>>>,
+    /// What dropped tables have left.
+    pub(crate) reclaims: Reclaims,
     pub(crate) next_txn: AtomicU64,
+    /// The next number of a table or a sequence, as the catalogue has it; 0 if it has none yet.
+    pub(crate) next_number: AtomicU32,
+    /// Held by whoever makes a table or a sequence.
+    pub(crate) making: Mutex<()>,
     /// The longest row, encoded.
     pub(crate) row_bytes_max: usize,
+    /// Numbers of a sequence that are made durable at once.
+    pub(crate) sequence_batch: u32,
     pub(crate) counters: Counters,
     pub(crate) shortcuts: Shortcuts,
 }
@@ -98,5 +109,6 @@ impl Engine {
         self.locks.stop(&why);
         self.admission.stop(&why);
         self.pending.stop();
+        self.reclaims.end();
     }
 }

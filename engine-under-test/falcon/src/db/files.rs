@@ -144,8 +144,29 @@ fn sync(files: &[(&'static str, FileIdentity, Arc<dyn File>)]) -> Result<()> {
     Ok(())
 }
 
+/// Ends a creation that was complete when something cut it off, if its mark is there still. What the headers
+/// say may be known to the system alone: whoever wrote it did not live to sync it, or its sync failed, and the
+/// system takes it for written. So it is written again.
+///
+/// # Errors
+///
+/// [`Error::Missing`], [`Error::Io`], and those of a header that is not whole.
+pub(crate) fn end_creation(disk: &dyn Disk) -> Result<()> {
+    let is_marked = disk.exists(Path::new(CREATING));
+    if !is_marked.map_err(|error| Error::io("look for", CREATING, error))? {
+        return Ok(());
+    }
+    for (number, name) in TABLESPACES.into_iter().enumerate() {
+        let (identity, page_size, _) = read_header(disk, TablespaceId(number as u32))?;
+        let file = open(disk, name, &OpenOptions::READ_WRITE)?;
+        format::complete(&*file, Path::new(name), identity, page_size)?;
+        file.sync_all().map_err(|error| Error::io("sync", name, error))?;
+    }
+    remove_marker(disk)
+}
+
 /// The creation is complete: nothing has to tell of it any more.
-pub(crate) fn remove_marker(disk: &dyn Disk) -> Result<()> {
+fn remove_marker(disk: &dyn Disk) -> Result<()> {
     match disk.remove(Path::new(CREATING)) {
         Ok(()) if planted!("recreated_over_itself") => Ok(()),
         Ok(()) => sync_names(disk),

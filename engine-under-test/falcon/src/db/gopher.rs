@@ -4,13 +4,14 @@
 //!
 //! A gopher takes a transaction that is durable, puts its rows and keys to their places, says in the log
 //! that it is applied, and gives its locks back. A row of the catalogue is applied by making what it tells
-//! of first. Applying twice comes to the same: recovery does it again for a transaction that the log does
+//! of first; one that calls a table dropped hands its pages to the thread that frees them. Applying twice comes to the same: recovery does it again for a transaction that the log does
 //! not call applied.
 //!
 //! # Invariant
 //!
 //! Rows of two transactions that are applied at the same time are never the same: until a transaction is
-//! applied it has its locks.
+//! applied it has its locks, and who makes a table or a sequence is alone in that. Raises of a sequence may
+//! be, and the highest stands.
 
 use std::sync::Arc;
 
@@ -19,12 +20,12 @@ use falconry_seam::sync::PoisonError;
 
 use super::catalogue;
 use super::engine::Engine;
-use super::rows::{Committed, LoggedChange, What};
+use super::rows::{Committed, LoggedChange, RowChange, What};
 use super::schema::{RecordPlace, TableInfo};
 use crate::page::key::KeyValue;
 use crate::store::op::Source;
 use crate::store::record;
-use crate::{Error, Result, TableId, TxnId, row, section};
+use crate::{Error, Result, SequenceId, TableId, TxnId, row, section, sequence};
 
 /// What a gopher does until it is told to end, or the engine stops.
 pub(crate) fn run(engine: &Arc<Engine>) {
@@ -64,7 +65,11 @@ pub(crate) fn finish(engine: &Arc<Engine>, committed: Committed) -> Result<()> {
         apply(engine, &committed)?;
         say_applied(engine, txn)?;
     }
+    // What is reused from here on was given up by a transaction that recovery does not apply again.
     for LoggedChange { change, .. } in &committed.changes {
+        if change.table == TableId::CATALOGUE {
+            catalogue::follow(engine, change)?;
+        }
         if change.what == What::Delete
             && let Some(table) = engine.table(change.table)
         {
@@ -94,6 +99,10 @@ fn say_applied(engine: &Engine, txn: TxnId) -> Result<()> {
 fn apply(engine: &Arc<Engine>, committed: &Committed) -> Result<()> {
     for logged in &committed.changes {
         let change = &logged.change;
+        if change.what == What::Raise {
+            raise(engine, change)?;
+            continue;
+        }
         let Some(table) = engine.table(change.table) else {
             let what = format!("{} changes table {}", committed.txn, change.table.0);
             return Err(catalogue::unknown(engine, what));
@@ -104,6 +113,21 @@ fn apply(engine: &Arc<Engine>, committed: &Committed) -> Result<()> {
         apply_row(engine, &table, logged)?;
     }
     Ok(())
+}
+
+/// Brings the value of a sequence to its page.
+fn raise(engine: &Engine, change: &RowChange) -> Result<()> {
+    let id = SequenceId(change.table.0);
+    let place = {
+        let sequences = engine.sequences.read().unwrap_or_else(PoisonError::into_inner);
+        sequences.get(&id).map(|sequence| sequence.place)
+    };
+    let place = place.ok_or_else(|| catalogue::unknown(engine, format!("a raise of {id}")))?;
+    let row = row::decode(&change.row).map_err(|error| in_log(error.to_string()))?;
+    let [KeyValue::I64(value)] = row[..] else {
+        return Err(in_log(format!("{row:?} is no value of {id}")));
+    };
+    sequence::raise(&engine.store, place, value)
 }
 
 fn apply_row(engine: &Engine, table: &TableInfo, logged: &LoggedChange) -> Result<()> {
@@ -118,6 +142,7 @@ fn apply_row(engine: &Engine, table: &TableInfo, logged: &LoggedChange) -> Resul
                 section::put(&engine.store, &table.locators, place, &change.row, source)?;
             }
             What::Delete => section::delete(&engine.store, &table.locators, place)?,
+            What::Raise => panic!("a raise of a sequence came to {}", table.id),
         }
     }
     let broken = |what: String| catalogue::unknown(engine, what);

@@ -11,12 +11,15 @@
 
 pub(crate) mod catalogue;
 mod database;
+mod ddl;
 mod engine;
 mod files;
 pub(crate) mod gopher;
 mod numbers;
+mod object;
 mod options;
 mod pending;
+mod reclaim;
 pub(crate) mod rows;
 mod schema;
 mod statistics;

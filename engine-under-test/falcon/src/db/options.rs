@@ -39,9 +39,12 @@ pub struct Options {
     pub lock_wait_timeout: Duration,
     /// Whether pages are written twice, so that a torn one can be repaired, also where neither the device nor
     /// the system's page cache can tear one. Elsewhere they always are. Without it their word is taken: a sector
-    /// that is torn all the same, or a write that the system cuts short within a page just before the power
-    /// goes, leaves a page that the next opening refuses.
+    /// that is torn all the same, or a write that fails or is cut short within a page just before the engine ends,
+    /// leaves a page that the next opening refuses.
     pub double_write: bool,
+    /// Numbers of a sequence that are made durable at once, by a commit: 1 to 1,000,000. A crash, and a closing as
+    /// well, leaves out as many at most.
+    pub sequence_batch: u32,
     /// The log's own settings.
     pub log: LogConfig,
 }
@@ -57,6 +60,7 @@ impl Default for Options {
             checkpoint_interval: Duration::from_secs(60),
             lock_wait_timeout: Duration::from_secs(50),
             double_write: true,
+            sequence_batch: 64,
             log: LogConfig::default(),
         }
     }
@@ -86,6 +90,8 @@ impl Options {
         if self.lock_wait_timeout > DAY {
             return refuse("lock_wait_timeout", self.lock_wait_timeout, "at most a day");
         }
+        let batch = self.sequence_batch as usize;
+        within("sequence_batch", batch, 1, 1_000_000, "from 1 to 1,000,000")?;
         self.log.check(sector_bytes)?;
         self.check_pages(self.page_bytes as usize)?;
         // A checkpoint leaves no more than a window, and a few blocks, that recovery would have to read.
@@ -167,6 +173,8 @@ mod tests {
             ("checkpoint_interval", Options { checkpoint_interval: Duration::ZERO, ..good }),
             ("checkpoint_interval", Options { checkpoint_interval: day, ..good }),
             ("lock_wait_timeout", Options { lock_wait_timeout: day, ..good }),
+            ("sequence_batch", Options { sequence_batch: 0, ..good }),
+            ("sequence_batch", Options { sequence_batch: 1_000_001, ..good }),
             ("window_count", Options { log: LogConfig { window_count: 0, ..good.log }, ..good }),
             ("file_bytes_max", {
                 let log = LogConfig { file_bytes: 4 << 20, file_bytes_max: 7 << 20, ..good.log };

@@ -6,8 +6,11 @@
 //! a record   transaction u64, then changes of rows
 //! a change   table u32, record u64, what u8, row length u32, row, count of old keys u8,
 //!            for each: its index's place in the table u8, length u16, key
-//! what       0 insert, 1 update, 2 delete (without a row)
+//! what       0 insert, 1 update, 2 delete (without a row), 3 raise
 //! ```
+//!
+//! A raise is of a sequence, whose number stands in place of a table's, with record 0: its row is the value,
+//! of which the sequence has given out no higher one.
 //!
 //! All that is not first or last of a transaction has kind `rows`; the last record has kind `commit` and may
 //! have changes as well. Old keys are those that the row had and has no more. New keys are not in the log:
@@ -31,6 +34,8 @@ pub(crate) enum What {
     Update,
     /// It goes.
     Delete,
+    /// It is the value of a sequence.
+    Raise,
 }
 
 /// A change of one row.
@@ -126,6 +131,7 @@ fn change(lsn: Lsn, reader: &mut Reader<'_>) -> Result<LoggedChange, CodeError> 
         0 => What::Insert,
         1 => What::Update,
         2 => What::Delete,
+        3 => What::Raise,
         other => return Err(CodeError { at, what: format!("{other} happens to no row") }),
     };
     let length = reader.u32()? as usize;
@@ -155,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_rows_are_where_they_say() {
         let mut record = begin_record(TxnId(5));
-        let all = [What::Insert, What::Update, What::Delete].map(change);
+        let all = [What::Insert, What::Update, What::Delete, What::Raise].map(change);
         for change in &all {
             let before = record.len();
             change.put(&mut record);
@@ -167,7 +173,7 @@ mod tests {
             assert_eq!(read.change, *written);
             assert_eq!(record[read.row_at as usize..][..written.row.len()], written.row);
         }
-        assert_eq!(read.len(), 3);
+        assert_eq!(read.len(), 4);
     }
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
             let read = changes_of(Lsn(1), &record[..length]);
             assert!(read.is_err() || length == 8, "{length}: {read:?}");
         }
-        record[20] = 3;
+        record[20] = 4;
         assert_eq!(changes_of(Lsn(1), &record).expect_err("no such change").at, 20);
     }
 }

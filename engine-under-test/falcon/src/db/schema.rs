@@ -3,14 +3,15 @@
 //! # Method
 //!
 //! A table is described by a [`TableSpec`] and known by a number from then on. Its rows are a section of
-//! its tablespace, numbered as the table is; each index has a number of its own in that tablespace. The
-//! description is a row of the catalogue, table 0, which is a section of tablespace 0 and has no index.
+//! its tablespace; that and each index have a number of their own there. The description is a row of the
+//! catalogue, table 0, which is a section of tablespace 0 and has no index.
 //!
 //! # Invariant
 //!
 //! The description of a table does not change once it is made.
 
 use falconry_seam::sync::Mutex;
+use falconry_seam::sync::atomic::{AtomicBool, Ordering};
 
 use crate::page::index::IndexId;
 use crate::page::key::{self, KeyValue};
@@ -70,9 +71,7 @@ impl TableSpec {
     /// [`Error::Schema`], which says what is wrong.
     pub fn check(&self) -> Result<()> {
         let refuse = |what: String| Err(Error::Schema { name: self.name.clone(), what });
-        if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX {
-            return refuse(format!("a name has 1 to {NAME_BYTES_MAX} bytes"));
-        }
+        check_name(&self.name)?;
         if !(1..=COLUMNS_MAX).contains(&self.columns) {
             return refuse(format!("{} columns, and 1 to {COLUMNS_MAX} can be had", self.columns));
         }
@@ -100,6 +99,18 @@ impl TableSpec {
 
 /// What a column takes in most keys, so that these are put together in one allocation.
 const KEY_BYTES: usize = 16;
+/// Whether a table or a sequence can have that name.
+///
+/// # Errors
+///
+/// [`Error::Schema`].
+pub(super) fn check_name(name: &str) -> Result<()> {
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    let what = format!("a name has 1 to {NAME_BYTES_MAX} bytes");
+    Err(Error::Schema { name: name.into(), what })
+}
 
 /// An index of an open table.
 pub struct IndexInfo {
@@ -128,6 +139,8 @@ pub struct TableInfo {
     pub(crate) id: TableId,
     pub(crate) tablespace: TablespaceId,
     pub(crate) section: SectionId,
+    /// Its row in the catalogue.
+    pub(crate) record: RecordNumber,
     pub(crate) spec: TableSpec,
     /// In the order of the description.
     pub(crate) indexes: Vec<IndexInfo>,
@@ -137,62 +150,22 @@ pub struct TableInfo {
     pub(crate) pages: Mutex<()>,
     /// Where the section's locator pages are.
     pub(crate) locators: Known,
+    /// Whether it was dropped. It is so before the lock of who dropped it is free, and before any of its pages.
+    pub(crate) is_dropped: AtomicBool,
 }
 
-/// The row of the catalogue that tells of a table.
-pub(crate) fn to_row(
-    id: TableId,
-    first_index: IndexId,
-    spec: &TableSpec,
-) -> Vec<KeyValue<'static>> {
-    let mut row = vec![
-        KeyValue::U64(id.0.into()),
-        KeyValue::Text(spec.name.clone().into()),
-        KeyValue::U64(spec.columns.into()),
-        KeyValue::U64(first_index.0.into()),
-    ];
-    for index in &spec.indexes {
-        row.push(KeyValue::Text(index.name.clone().into()));
-        row.push(KeyValue::U64(index.is_unique.into()));
-        let columns: Vec<u8> =
-            index.columns.iter().flat_map(|column| column.to_le_bytes()).collect();
-        row.push(KeyValue::Bytes(columns.into()));
-    }
-    row
-}
-
-/// What a row of the catalogue tells: the table's number, that of its first index, and its description.
-///
-/// Returns what is wrong with the row, if it is none.
-pub(crate) fn from_row(
-    row: &[KeyValue<'_>],
-) -> std::result::Result<(TableId, IndexId, TableSpec), String> {
-    let [id, KeyValue::Text(name), columns, first_index, indexes @ ..] = row else {
-        return Err(format!("{} columns do not describe a table", row.len()));
-    };
-    let number = |value: &KeyValue<'_>| match value {
-        KeyValue::U64(number) => u32::try_from(*number).map_err(|error| error.to_string()),
-        other => Err(format!("{other:?} is no number")),
-    };
-    let columns = u16::try_from(number(columns)?).map_err(|error| error.to_string())?;
-    let mut spec = TableSpec::new(name.as_ref(), columns);
-    let groups = indexes.chunks_exact(3);
-    if !groups.remainder().is_empty() {
-        return Err(format!("{} columns do not describe indexes", indexes.len()));
-    }
-    for group in groups {
-        let [KeyValue::Text(name), is_unique, KeyValue::Bytes(columns)] = group else {
-            return Err(format!("{group:?} describe no index"));
-        };
-        let (pairs, rest) = columns.as_chunks();
-        if !rest.is_empty() {
-            return Err(format!("{} bytes do not name columns", columns.len()));
+impl TableInfo {
+    /// Whether the table is there still.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dropped`] when it is not.
+    pub(crate) fn check_there(&self) -> Result<()> {
+        match self.is_dropped.load(Ordering::Relaxed) {
+            true => Err(Error::Dropped { what: "table", name: self.spec.name.clone() }),
+            false => Ok(()),
         }
-        let columns: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
-        spec = spec.index(name.as_ref(), &columns, number(is_unique)? != 0);
     }
-    spec.check().map_err(|error| error.to_string())?;
-    Ok((TableId(number(id)?), IndexId(number(first_index)?), spec))
 }
 
 /// Where a record is looked for: section and record within a tablespace.

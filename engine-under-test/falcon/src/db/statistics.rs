@@ -25,6 +25,12 @@ pub(crate) struct Counters {
     pub(crate) applied: Counter,
     pub(crate) rows_applied: Counter,
     pub(crate) checkpoints: Counter,
+    pub(crate) tables_created: Counter,
+    pub(crate) tables_dropped: Counter,
+    pub(crate) pages_reclaimed: Counter,
+    pub(crate) reclaim_steps: Counter,
+    pub(crate) sequence_numbers: Counter,
+    pub(crate) sequence_raises: Counter,
 }
 
 /// A count that only grows.
@@ -73,15 +79,21 @@ impl Counter {
 /// | `log_switches`              | times that the log went on in its other file                       |
 /// | `page_runs_written`         | writes that `pages_written` took                                   |
 /// | `pages_read`                | pages that were read from their file                               |
+/// | `pages_reclaimed`           | pages of dropped tables that were freed                            |
 /// | `pages_written`             | pages that were written to it                                      |
-/// | `rows_applied`              | rows that were brought to pages, those of the catalogue among them |
+/// | `reclaim_steps`             | changes that freed these                                           |
+/// | `rows_applied`              | rows brought to pages, those of the catalogue and raises among them |
+/// | `sequence_numbers`          | numbers that sequences gave out                                    |
+/// | `sequence_raises`           | transactions that raised a sequence for them                       |
+/// | `tables_created`            | tables that were made                                              |
+/// | `tables_dropped`            | tables that were dropped                                           |
 /// | `transactions_applied`      | transactions whose rows these were                                 |
 /// | `transactions_begun`        | transactions that a client began                                   |
 /// | `transactions_committed`    | of these, the ones that were committed                             |
 /// | `transactions_rolled_back`  | of these, the ones that were rolled back, dropped or refused       |
 ///
-/// A file that is written without the double-write file has its counts at zero. A table is made without a
-/// client's transaction. One whose commit was cut off by an error, so that only the next opening can tell,
+/// A file that is written without the double-write file has its counts at zero. Tables and sequences are made,
+/// dropped and raised without a client's transaction. One whose commit was cut off by an error, so that only the next opening can tell,
 /// is neither committed nor rolled back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statistics {
@@ -95,6 +107,7 @@ impl Statistics {
         add_log(engine, &mut counts);
         add_pages(engine, &mut counts);
         add_transactions(engine, &mut counts);
+        add_objects(engine, &mut counts);
         counts.sort_unstable();
         Statistics { counts }
     }
@@ -156,8 +169,21 @@ fn add_pages(engine: &Engine, counts: &mut Vec<(&'static str, u64)>) {
     ]);
 }
 
+fn add_objects(engine: &Engine, counts: &mut Vec<(&'static str, u64)>) {
+    let Counters { tables_created, tables_dropped, pages_reclaimed, reclaim_steps, .. } =
+        &engine.counters;
+    counts.extend([
+        ("pages_reclaimed", pages_reclaimed.get()),
+        ("reclaim_steps", reclaim_steps.get()),
+        ("sequence_numbers", engine.counters.sequence_numbers.get()),
+        ("sequence_raises", engine.counters.sequence_raises.get()),
+        ("tables_created", tables_created.get()),
+        ("tables_dropped", tables_dropped.get()),
+    ]);
+}
+
 fn add_transactions(engine: &Engine, counts: &mut Vec<(&'static str, u64)>) {
-    let Counters { begun, committed, rolled_back, applied, rows_applied, checkpoints } =
+    let Counters { begun, committed, rolled_back, applied, rows_applied, checkpoints, .. } =
         &engine.counters;
     let locks = engine.locks.counters();
     counts.extend([

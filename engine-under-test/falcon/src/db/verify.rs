@@ -3,9 +3,10 @@
 //! # Method
 //!
 //! Every page has one owner: the file, a section's tree, a locator page (its data pages), a record (its
-//! overflow pages), an index. The walk from the roots gives each page that it meets to its owner; then the
+//! overflow pages), an index, the sequences. The walk from the roots gives each page that it meets to its owner; then the
 //! inventories must call these pages used and no other. Every line of a data page belongs to one record, each
-//! record's row has the columns of its table, and each index has an entry for each row's key, and no other.
+//! record's row has the columns of its table, and each index has an entry for each row's key, and no other. The
+//! catalogue tells of what is open, and of nothing else: tables that were dropped are freed before.
 //!
 //! # Invariant
 //!
@@ -15,9 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use falconry_seam::sync::PoisonError;
+
 use super::engine::Engine;
-use super::files;
+use super::object::Object;
 use super::schema::{IndexInfo, RecordPlace, TableInfo};
+use super::{catalogue, files};
 use crate::page::index::IndexKeyBuf;
 use crate::page::{
     DataPage, InventoryMap, InventoryPage, Line, Locator, LocatorPage, PageKind, RESERVED_PAGES,
@@ -26,7 +30,7 @@ use crate::page::{
 use crate::section::{self, SectionWalk};
 use crate::store::format::INDEX_ROOTS;
 use crate::tree::Direction;
-use crate::{PageId, PageNumber, Result, TableId, TablespaceId, row};
+use crate::{PageId, PageNumber, Result, TableId, TablespaceId, row, sequence};
 
 /// What a structure check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct VerifyReport {
     pub pages: u64,
     /// Tables, the catalogue not counted.
     pub tables: u64,
+    /// Sequences.
+    pub sequences: u64,
     /// Rows of all tables.
     pub rows: u64,
     /// Entries of all indexes.
@@ -52,6 +58,8 @@ pub(super) fn verify(engine: &Engine) -> Result<VerifyReport> {
         check.table(table)?;
     }
     check.report.tables = tables.len() as u64 - 1;
+    check.objects(&tables)?;
+    check.sequence_pages()?;
     for number in 0..files::TABLESPACES.len() {
         check.inventories(TablespaceId(number as u32), &tables)?;
     }
@@ -76,6 +84,59 @@ impl Check<'_> {
         if let Some(other) = self.owners.insert(page, owner.to_string()) {
             self.problem(format!("{page} is of {owner}, and of {other}"));
         }
+    }
+
+    /// What the catalogue tells of is what is open, and has places of its own.
+    fn objects(&mut self, tables: &[Arc<TableInfo>]) -> Result<()> {
+        let sequences = self.engine.sequences.read().unwrap_or_else(PoisonError::into_inner);
+        self.report.sequences = sequences.len() as u64;
+        let (mut told, mut places) = (BTreeSet::from([TableId::CATALOGUE.0]), BTreeSet::new());
+        let mut next = None;
+        for (record, object) in catalogue::objects(&self.engine.store)? {
+            let (id, is_open) = match object {
+                Object::Numbers(number) => {
+                    if record != catalogue::NUMBERS || next.replace(number).is_some() {
+                        self.problem(format!("record {} gives numbers", record.0));
+                    }
+                    continue;
+                }
+                Object::Table(table) => {
+                    let is_this = |open: &Arc<TableInfo>| {
+                        (open.id, open.section, &open.spec)
+                            == (table.id, table.section, &table.spec)
+                    };
+                    (table.id.0, !table.is_dropped && tables.iter().any(is_this))
+                }
+                Object::Sequence { id, place, name } => {
+                    let open = sequences.get(&id);
+                    let is_alone = places.insert(place);
+                    let is_this =
+                        open.is_some_and(|open| (open.place, &open.name) == (place, &name));
+                    (id.0, is_this && is_alone)
+                }
+            };
+            if !told.insert(id) || !is_open {
+                self.problem(format!("record {} of the catalogue tells of {id}", record.0));
+            }
+        }
+        let last = told.last().copied().unwrap_or_default();
+        if next.is_none_or(|next| next <= last) && last > 0 {
+            self.problem(format!("the next number is {next:?}, and {last} is in use"));
+        }
+        let open = tables.iter().map(|table| table.id.0);
+        for id in open.chain(sequences.keys().map(|id| id.0)).filter(|id| !told.contains(id)) {
+            self.report.problems.push(format!("nothing in the catalogue tells of {id}"));
+        }
+        Ok(())
+    }
+
+    fn sequence_pages(&mut self) -> Result<()> {
+        let (pages, problems) = sequence::pages(&self.engine.store)?;
+        self.report.problems.extend(problems);
+        for number in pages {
+            self.own(PageId { tablespace: TablespaceId::CATALOGUE, number }, "the sequences");
+        }
+        Ok(())
     }
 
     fn table(&mut self, table: &TableInfo) -> Result<()> {
@@ -259,7 +320,9 @@ impl Check<'_> {
         for section in section::all(&self.engine.store, tablespace)? {
             let is_of =
                 |table: &Arc<TableInfo>| table.tablespace == tablespace && table.section == section;
-            if !tables.iter().any(is_of) {
+            let is_of_sequences =
+                (tablespace, section) == (TablespaceId::CATALOGUE, sequence::SECTION);
+            if !is_of_sequences && !tables.iter().any(is_of) {
                 self.problem(format!("section {} of {tablespace} is of no table", section.0));
             }
         }

@@ -10,17 +10,21 @@
 //! Nodes that are missing on the way to a record are made first, each with its link in one change. A record
 //! then comes to its place, with its overflow pages and without its old ones, in one change.
 //!
+//! A section that was dropped is freed from the left, in changes that each leave the rest within reach.
+//!
 //! # Invariant
 //!
 //! One thread at a time changes a section. Reading needs no more than that the record itself stays.
 
 mod find;
 mod known;
+mod reclaim;
 mod walk;
 mod write;
 
 pub(crate) use find::{chain, look, next_record, read};
 pub(crate) use known::Known;
+pub(crate) use reclaim::reclaim;
 pub(crate) use walk::{SectionWalk, numbers};
 pub(crate) use write::{create, delete, put};
 

@@ -107,6 +107,16 @@ pub(super) fn put_op(to: &mut Vec<u8>, op: &PageOp<'_>) {
             put_u64(to, record.0);
             put_key(to, key);
         }
+        PageOp::FormatSequences { ordinal } => put_numbers(to, 17, &[*ordinal]),
+        PageOp::StartSequence { slot } => {
+            to.push(18);
+            put_u16(to, *slot);
+        }
+        PageOp::RaiseSequence { slot, value } => {
+            to.push(19);
+            put_u16(to, *slot);
+            put_u64(to, value.cast_unsigned());
+        }
     }
 }
 
@@ -249,6 +259,12 @@ impl<'a> Reader<'a> {
             16 => {
                 let record = RecordNumber(self.u64()?);
                 PageOp::DeleteEntry { key: self.key()?, record }
+            }
+            17 => PageOp::FormatSequences { ordinal: self.u32()? },
+            18 => PageOp::StartSequence { slot: self.u16()? },
+            19 => {
+                let (slot, value) = (self.u16()?, self.u64()?);
+                PageOp::RaiseSequence { slot, value: value.cast_signed() }
             }
             tag => return Err(CodeError { at, what: format!("{tag} is no page operation") }),
         })

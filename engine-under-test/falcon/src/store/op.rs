@@ -22,6 +22,9 @@
 //! 0x0E format leaf       index u32
 //! 0x0F insert entry      record u64, child u32, length u16, key    0 = no child
 //! 0x10 delete entry      record u64, length u16, key
+//! 0x11 format sequences  ordinal u32
+//! 0x12 start sequence    slot u16
+//! 0x13 raise sequence    slot u16, value i64                  a value that is higher already stays
 //!
 //! content: 0, length u32, bytes | 1, place u64, from u32, length u32
 //! ```
@@ -39,7 +42,7 @@ use std::borrow::Cow;
 use crate::page::index::{IndexId, IndexKey, IndexPageMut};
 use crate::page::{
     DataPageMut, Header, InventoryPageMut, Line, Locator, LocatorPageMut, OverflowPage, PageKind,
-    Record, RecordNumber, SectionId, SectionPageMut,
+    Record, RecordNumber, SectionId, SectionPageMut, SequencePageMut,
 };
 use crate::{Lsn, PageId, PageNumber};
 
@@ -163,6 +166,23 @@ pub enum PageOp<'a> {
         /// Its record.
         record: RecordNumber,
     },
+    /// A sequence page all of whose values are 0.
+    FormatSequences {
+        /// Which one of its tablespace.
+        ordinal: u32,
+    },
+    /// In a sequence page: a new sequence begins at 0, whatever the slot held before.
+    StartSequence {
+        /// Its slot.
+        slot: u16,
+    },
+    /// In a sequence page: the value is this, unless it is higher already.
+    RaiseSequence {
+        /// The slot.
+        slot: u16,
+        /// The value.
+        value: i64,
+    },
 }
 
 impl PageOp<'_> {
@@ -177,6 +197,7 @@ impl PageOp<'_> {
                 | PageOp::FormatData { .. }
                 | PageOp::FormatOverflow { .. }
                 | PageOp::FormatLeaf { .. }
+                | PageOp::FormatSequences { .. }
         )
     }
 
@@ -198,6 +219,9 @@ impl PageOp<'_> {
             PageOp::FormatLeaf { .. } | PageOp::InsertEntry { .. } | PageOp::DeleteEntry { .. } => {
                 Some(PageKind::Index)
             }
+            PageOp::FormatSequences { .. }
+            | PageOp::StartSequence { .. }
+            | PageOp::RaiseSequence { .. } => Some(PageKind::Sequence),
         }
     }
 
@@ -237,6 +261,7 @@ impl PageOp<'_> {
             }
             PageOp::SetLocator { .. } | PageOp::SetSpace { .. } => self.locate(bytes),
             PageOp::PutRecord { .. } | PageOp::DeleteRecord { .. } => self.change_data(bytes),
+            PageOp::StartSequence { .. } | PageOp::RaiseSequence { .. } => self.count(bytes),
             _ => self.change_index(bytes),
         }
     }
@@ -265,6 +290,9 @@ impl PageOp<'_> {
             PageOp::FormatLeaf { index } => {
                 IndexPageMut::format_leaf(bytes, id, *index);
             }
+            PageOp::FormatSequences { ordinal } => {
+                SequencePageMut::format(bytes, id, *ordinal);
+            }
             other => return Err(Misfit(format!("{other:?} formats no page"))),
         }
         Ok(())
@@ -283,6 +311,22 @@ impl PageOp<'_> {
                 page.set_space(*data, *room);
             }
             other => return Err(Misfit(format!("{other:?} locates nothing"))),
+        }
+        Ok(())
+    }
+
+    fn count(&self, bytes: &mut [u8]) -> Result<(), Misfit> {
+        let mut page = SequencePageMut::of_checked(bytes);
+        let (slot, value) = match self {
+            PageOp::StartSequence { slot } => (*slot, None),
+            PageOp::RaiseSequence { slot, value } => (*slot, Some(*value)),
+            other => return Err(Misfit(format!("{other:?} changes no sequence"))),
+        };
+        let slots = page.read().slot_count();
+        ensure(slot < slots, || format!("slot {slot} of {slots}"))?;
+        match value {
+            None => page.set(slot, 0),
+            Some(value) => drop(page.raise(slot, value)),
         }
         Ok(())
     }

@@ -5,11 +5,14 @@
 //! | kind | name        | content                                        | recovery                           |
 //! |------|-------------|------------------------------------------------|------------------------------------|
 //! | 1    | page change | pages and their operations ([`super::code`])   | phase 1 counts incarnations, 2 redoes |
-//! | 2    | rows        | transaction, rows of it                        | phase 1 notes it, 3 applies it     |
-//! | 3    | commit      | transaction, its last rows                     | phase 1: the transaction is committed |
+//! | 2    | rows        | transaction, rows of it, raises of sequences   | phase 1 notes it, 3 applies it     |
+//! | 3    | commit      | transaction, its last rows and raises          | phase 1: the transaction is committed |
 //! | 4    | applied     | transaction: its rows are on pages             | phase 1: phase 3 has nothing to do |
 //! | 5    | checkpoint  | the number of the next transaction, the place  | phase 1: numbers go on behind it,  |
 //! |      |             | in the log where the checkpoint began          | phase 2 redoes what is behind it   |
+//!
+//! What makes and drops tables and sequences is rows of the catalogue. The pages of a dropped table are freed by page
+//! changes, any number of them, before the commit of the transaction that deletes its row there.
 //!
 //! # Invariant
 //!

@@ -7,7 +7,7 @@
 //!
 //! # Invariant
 //!
-//! A slot that has a root keeps it.
+//! A slot that has a root keeps it until the index is dropped.
 
 use super::handle::root_slot;
 use crate::page::index::IndexId;

@@ -10,7 +10,8 @@
 //! again.
 //!
 //! The root keeps its page: when it is full, what it holds moves to a new node below it. Nodes are never
-//! merged or freed: a leaf whose entries are all deleted stays, for those to come.
+//! merged, nor freed alone: a leaf whose entries are all deleted stays, for those to come. An index that was
+//! dropped is freed leaf by leaf from the left, with the branches that have no child left.
 //!
 //! # Invariant
 //!
@@ -22,10 +23,12 @@ mod create;
 mod descend;
 mod handle;
 mod node;
+mod reclaim;
 mod scan;
 mod verify;
 
 pub use create::create;
 pub use handle::Tree;
+pub use reclaim::reclaim;
 pub use scan::{Direction, Scan};
 pub use verify::TreeReport;

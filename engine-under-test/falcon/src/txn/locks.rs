@@ -57,6 +57,10 @@ impl<'d> Locks<'d> {
             return Ok(());
         }
         self.lock(&LockName::Table(table.id), wanted)?;
+        // Who waited may have waited for the end of the table.
+        if held.is_none() && !planted!("lock_granted_without_look") {
+            table.check_there()?;
+        }
         self.tables.borrow_mut().insert(table.id, (Arc::clone(table), wanted));
         Ok(())
     }
@@ -95,7 +99,12 @@ impl<'d> Locks<'d> {
         }
     }
 
-    fn held(&self, table: &Arc<TableInfo>) -> Result<Option<LockMode>> {
+    /// How the table is locked, if it is one that can be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dropped`], [`Error::OtherDatabase`].
+    pub(super) fn held(&self, table: &Arc<TableInfo>) -> Result<Option<LockMode>> {
         // Numbers of tables are the same in all databases: a lock would be on another table.
         let (is_known, held) = match self.tables.borrow().get(&table.id) {
             Some((known, mode)) => (Arc::ptr_eq(known, table), Some(*mode)),
@@ -104,10 +113,11 @@ impl<'d> Locks<'d> {
                 (known.is_some_and(|known| Arc::ptr_eq(&known, table)), None)
             }
         };
-        match is_known {
-            true => Ok(held),
-            false => Err(Error::OtherDatabase { table: table.spec.name.clone() }),
+        if !is_known {
+            table.check_there()?;
+            return Err(Error::OtherDatabase { table: table.spec.name.clone() });
         }
+        Ok(held)
     }
 
     fn is_covered(&self, table: &Arc<TableInfo>, mode: LockMode) -> Result<bool> {

@@ -45,4 +45,4 @@ pub use scan::Scan;
 pub(crate) use shortcuts::Shortcuts;
 pub use table::{Index, Row, Table};
 pub use transaction::Transaction;
-pub(crate) use write::new_number;
+pub(crate) use write::{look_for_numbers, new_number};

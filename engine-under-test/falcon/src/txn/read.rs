@@ -36,7 +36,8 @@ impl Transaction<'_> {
     /// # Errors
     ///
     /// [`Error::Deadlock`](crate::Error::Deadlock), [`Error::LockTimeout`](crate::Error::LockTimeout),
-    /// [`Error::OtherDatabase`](crate::Error::OtherDatabase), [`Error::Damaged`](crate::Error::Damaged),
+    /// [`Error::Dropped`](crate::Error::Dropped), [`Error::OtherDatabase`](crate::Error::OtherDatabase),
+    /// [`Error::Damaged`](crate::Error::Damaged),
     /// [`Error::Io`](crate::Error::Io) and [`Error::Stopped`](crate::Error::Stopped).
     pub fn read(&self, table: &Table, record: RecordNumber) -> Result<Option<Row>> {
         self.locks.check()?;

@@ -3,7 +3,7 @@
 //! # Method
 //!
 //! A handle shares what an open database knows of its table. It is good for as long as the database is
-//! open, in all its transactions.
+//! open, in all its transactions, unless the table is dropped: who has it is told then.
 //!
 //! # Invariant
 //!

@@ -65,7 +65,8 @@ impl<'d> Transaction<'d> {
     ///
     /// # Errors
     ///
-    /// [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::Stopped`], [`Error::OtherDatabase`].
+    /// [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::Stopped`], [`Error::Dropped`],
+    /// [`Error::OtherDatabase`].
     pub fn lock_table(&self, table: &Table, exclusive: bool) -> Result<()> {
         self.locks.check()?;
         let mode = if exclusive { LockMode::Exclusive } else { LockMode::Shared };

@@ -35,7 +35,8 @@ impl Transaction<'_> {
     /// # Errors
     ///
     /// [`Error::ColumnCount`], [`Error::RowTooLong`], [`Error::KeyTooLong`], [`Error::TooLong`] and
-    /// [`Error::Duplicate`]; [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::OtherDatabase`];
+    /// [`Error::Duplicate`]; [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::Dropped`],
+    /// [`Error::OtherDatabase`];
     /// [`Error::Damaged`], [`Error::Io`] and [`Error::Stopped`]. The row is not there.
     pub fn insert(&mut self, table: &Table, row: &[KeyValue<'_>]) -> Result<RecordNumber> {
         self.locks.check()?;
@@ -91,7 +92,8 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`], [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::OtherDatabase`],
+    /// [`Error::TooLong`], [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::Dropped`],
+    /// [`Error::OtherDatabase`],
     /// [`Error::Damaged`], [`Error::Io`] and [`Error::Stopped`]. The row is there as before.
     pub fn delete(&mut self, table: &Table, record: RecordNumber) -> Result<bool> {
         self.locks.check()?;
@@ -118,6 +120,8 @@ impl Transaction<'_> {
     }
 
     fn lock_for_write(&self, table: &Arc<TableInfo>) -> Result<()> {
+        // Numbers of a table of another database are to be found there.
+        self.locks.held(table)?;
         drop(known_numbers(self.engine, table)?);
         self.locks.table(table, IntentExclusive)
     }
@@ -173,8 +177,18 @@ pub(crate) fn new_number(engine: &Engine, table: &TableInfo) -> Result<RecordNum
     Ok(known_numbers(engine, table)?.take())
 }
 
+/// Looks which numbers of a table are free, unless that is known: before a row of it is deleted.
+///
+/// # Errors
+///
+/// As [`new_number`].
+pub(crate) fn look_for_numbers(engine: &Engine, table: &TableInfo) -> Result<()> {
+    known_numbers(engine, table).map(drop)
+}
+
 fn known_numbers<'t>(engine: &Engine, table: &'t TableInfo) -> Result<MutexGuard<'t, Numbers>> {
     let mut numbers = numbers(table);
+    table.check_there()?;
     if !numbers.is_known() {
         let TableInfo { tablespace, section, .. } = *table;
         let (next, free) = section::numbers(&engine.store, tablespace, section)?;

@@ -45,6 +45,7 @@ pub fn options() -> Options {
         checkpoint_interval: Duration::from_secs(24 * 60 * 60),
         lock_wait_timeout: Duration::ZERO,
         double_write: true,
+        sequence_batch: 8,
         log: LogConfig {
             file_bytes: 8_704,
             file_bytes_max: 128 << 10,

@@ -18,6 +18,7 @@ mod pass_on;
 mod damage;
 mod faults;
 mod model;
+mod reclaim;
 mod redo;
 mod threads;
 

@@ -24,8 +24,13 @@ use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Setting
 const BY_KEY: &str = "by_key";
 const BY_TAG: &str = "by_tag";
 const TAG_BYTES: usize = 2;
-/// Tables that upkeep makes.
+/// Tables, and sequences, that upkeep makes.
 const SCRATCH_COUNT: u64 = 4;
+/// The table of numbers that a sequence has given.
+const GIVEN: &str = "given";
+/// Rows that such a table gets at a time, at most, and their bytes.
+const SCRATCH_ROWS_MAX: u64 = 12;
+const SCRATCH_BYTES: usize = 40;
 
 /// How the engine is used.
 #[derive(Clone, Debug)]
@@ -120,20 +125,46 @@ impl FalconDatabase {
         Ok(Place { table, by_key })
     }
 
-    /// A table of its own that gets a row more.
+    /// A table of its own that gets rows more, or goes.
     fn scratch(&self) -> Result<(), Error> {
         let name = format!("scratch-{}", pick("falcon/scratch", SCRATCH_COUNT));
         let spec = TableSpec::new(name.clone(), 1).index("all", &[0], false);
         let table = match self.falcon.table(&name) {
+            Some(_) if pick("falcon/drop", 2) == 1 => return self.falcon.drop_table(&name),
             Some(table) => table,
-            None => match self.falcon.create_table(&spec) {
-                // Another client was faster.
-                Err(Error::Schema { .. }) => return Ok(()),
-                made => made?,
-            },
+            None => self.falcon.create_table(&spec)?,
         };
         let mut txn = self.falcon.begin();
-        txn.insert(&table, &[bytes(b"row")])?;
+        for _ in 0..=pick("falcon/rows", SCRATCH_ROWS_MAX) {
+            txn.insert(&table, &[bytes(&[7; SCRATCH_BYTES])])?;
+        }
+        txn.commit()
+    }
+
+    /// A number of a sequence, or a sequence goes. The numbers of one, which never goes, are kept in a table:
+    /// none may come twice.
+    fn number(&self) -> Result<(), Error> {
+        let which = pick("falcon/sequence", SCRATCH_COUNT);
+        let name = format!("numbers-{which}");
+        let Some(sequence) = self.falcon.sequence(&name) else {
+            return self.falcon.create_sequence(&name).map(drop);
+        };
+        if which > 0 && pick("falcon/drop_sequence", 4) == 3 {
+            return self.falcon.drop_sequence(&name);
+        }
+        let number = sequence.next()?;
+        if which > 0 {
+            return Ok(());
+        }
+        let given = match self.falcon.table(GIVEN) {
+            Some(given) => given,
+            None => {
+                let spec = TableSpec::new(GIVEN, 1).index("number", &[0], true);
+                self.falcon.create_table(&spec)?
+            }
+        };
+        let mut txn = self.falcon.begin();
+        txn.insert(&given, &[KeyValue::U64(number as u64)])?;
         txn.commit()
     }
 }
@@ -147,16 +178,25 @@ impl Database for FalconDatabase {
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        let done = match pick("falcon/upkeep", 4) {
+        let done = match pick("falcon/upkeep", 6) {
             0 => self.falcon.checkpoint(),
             1 => {
                 let place = self.place(pick("falcon/locked", self.used.tables))?;
                 let is_exclusive = pick("falcon/exclusive", 2) == 1;
                 self.falcon.begin().lock_table(&place.table, is_exclusive)
             }
+            2 => self.number(),
             _ => self.scratch(),
         };
-        done.map_err(failure)
+        match done {
+            // Another client has made or dropped it first.
+            Err(Error::Schema { .. } | Error::Dropped { .. }) => Ok(()),
+            // Of all tables that upkeep writes the numbers' alone has unique keys.
+            Err(Error::Duplicate { .. }) => {
+                Err(EngineError::Corrupt { what: "a sequence has given a number twice".into() })
+            }
+            done => done.map_err(failure),
+        }
     }
 
     fn check(&mut self) -> Result<(), EngineError> {

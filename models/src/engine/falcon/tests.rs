@@ -36,6 +36,7 @@ fn words_of_settings() -> BTreeMap<&'static str, &'static str> {
         checkpoint_interval: _,
         lock_wait_timeout: _,
         double_write: _,
+        sequence_batch: _,
         log:
             LogConfig {
                 file_bytes: _,
@@ -54,6 +55,7 @@ fn words_of_settings() -> BTreeMap<&'static str, &'static str> {
         ("checkpoint_interval", "checkpoint_interval_ms"),
         ("lock_wait_timeout", "lock_wait_timeout_ms"),
         ("double_write", "double_write"),
+        ("sequence_batch", "sequence_batch"),
         ("file_bytes", "file_windows"),
         ("file_bytes_max", "file_windows_max"),
         ("window_bytes", "window_blocks"),
@@ -89,6 +91,7 @@ fn every_setting_is_drawn_over_its_whole_range_and_taken() {
         ("file_windows_max", 1, 256),
         ("window_blocks", 1, 256),
         ("cache_frames_more", 1, 1_024),
+        ("sequence_batch", 1, 1_000_000),
     ];
     for (word, low, high) in rows {
         let (least, most) = numbers(word);

@@ -59,6 +59,45 @@ fn what_is_durable_is_not_made_again_from_rows_that_the_log_has_no_more() {
 }
 
 #[test]
+fn who_looks_for_free_numbers_of_a_dropped_table_is_told() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let database = Database::create(&disk, &Options::default()).expect("no fault");
+        database.create_table(&TableSpec::new("rows", 1)).expect("no fault");
+        let [_, table] = &database.engine.open_tables()[..] else { panic!("one table") };
+        database.drop_table("rows").expect("nobody uses it");
+        // It has no lock yet, and its pages may be another's.
+        let told = crate::txn::new_number(&database.engine, table).expect_err("it is gone");
+        assert!(matches!(told, Error::Dropped { what: "table", .. }), "{told}");
+        database.close().expect("no fault");
+    });
+}
+
+#[test]
+fn pages_of_a_dropped_table_are_a_problem_until_the_next_opening_has_freed_them() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let database = Database::create(&disk, &Options::default()).expect("no fault");
+        database.create_table(&TableSpec::new("rows", 1)).expect("no fault");
+        put(&database, "rows");
+        // Nobody frees anything.
+        database.engine.reclaims.end();
+        database.drop_table("rows").expect("nobody uses it");
+        let problems = database.verify().expect("no fault").problems;
+        let told = |what: &str| problems.iter().filter(|problem| problem.contains(what)).count();
+        assert_eq!(told("record 1 of the catalogue tells of 1"), 1, "{problems:?}");
+        assert_eq!(told("section 1 of tablespace 1 is of no table"), 1, "{problems:?}");
+        assert_eq!(told("is in use, and nothing leads to it"), problems.len() - 2, "{problems:?}");
+        database.close().expect("no fault");
+        let database = Database::open(&disk, &Options::default()).expect("no fault");
+        assert_eq!(database.verify().expect("no fault").problems, Vec::<String>::new());
+        database.close().expect("no fault");
+    });
+}
+
+#[test]
 fn an_index_of_no_table_is_a_problem() {
     let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
     machine.run(|ctx| {

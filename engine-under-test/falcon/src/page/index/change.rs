@@ -176,6 +176,17 @@ impl<'a> IndexPageMut<'a> {
         true
     }
 
+    /// Makes a branch lead to nothing but one child, and to its right sibling as before. That always has room.
+    pub fn lead_only_to(&mut self, child: PageNumber) {
+        let (id, level) = (id_of(self.bytes), self.read().level());
+        assert!(level > 0, "{id} is a leaf, and was to lead to {child}");
+        assert!(child.0 != 0 && child != id.number, "{child} cannot be a child of {id}");
+        let high = self.read().high().map(|high| high.to_buf());
+        let right = self.read().right().zip(high.as_ref().map(|high| high.borrow()));
+        let only = EntryBuf { key: IndexKey::MIN.to_buf(), child: Some(child) };
+        self.rewrite(right, &[vec![only]]);
+    }
+
     /// The entries of a block, or none if there is no such block.
     pub(super) fn decode(&self, number: usize) -> Vec<EntryBuf> {
         if number >= self.read().block_count() {
