@@ -108,13 +108,9 @@ pub(super) fn put_op(to: &mut Vec<u8>, op: &PageOp<'_>) {
             put_key(to, key);
         }
         PageOp::FormatSequences { ordinal } => put_numbers(to, 17, &[*ordinal]),
-        PageOp::StartSequence { slot } => {
-            to.push(18);
-            put_u16(to, *slot);
-        }
+        PageOp::StartSequence { slot } => put_slot(to, 18, *slot),
         PageOp::RaiseSequence { slot, value } => {
-            to.push(19);
-            put_u16(to, *slot);
+            put_slot(to, 19, *slot);
             put_u64(to, value.cast_unsigned());
         }
     }
@@ -127,6 +123,11 @@ fn number_of(page: Option<PageNumber>) -> u32 {
 fn put_numbers(to: &mut Vec<u8>, tag: u8, numbers: &[u32]) {
     to.push(tag);
     numbers.iter().for_each(|number| put_u32(to, *number));
+}
+
+fn put_slot(to: &mut Vec<u8>, tag: u8, slot: u16) {
+    to.push(tag);
+    put_u16(to, slot);
 }
 
 fn put_u16(to: &mut Vec<u8>, number: u16) {
