@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_folder_is_measured_and_made_cold() {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("device");
+        let dir = crate::test_folder("device");
         let inner = dir.join("inner");
-        fs::create_dir_all(&inner).expect("a folder below the target");
+        fs::create_dir_all(&inner).expect("there is room");
         let before = written_bytes().expect("Linux tells it");
         fs::write(inner.join("file"), [7; 4_096]).expect("there is room");
         make_cold(&dir).expect("every file takes it");
@@ -137,5 +137,6 @@ mod tests {
         assert!(!file_system(&dir).expect("it is there").is_empty());
         assert!(written_bytes().expect("as before") >= before);
         assert!(processor_time().expect("Linux tells it") > Duration::ZERO);
+        fs::remove_dir_all(&dir).expect("it is ours");
     }
 }

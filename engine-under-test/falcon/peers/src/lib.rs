@@ -25,3 +25,12 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// A result of a benchmark's step.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An empty folder of this process's own, for a test that removes it.
+#[cfg(test)]
+fn test_folder(name: &str) -> std::path::PathBuf {
+    let name = format!("falcon-peers-{}-{name}", std::process::id());
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&dir).expect("there is room for temporary files");
+    dir
+}

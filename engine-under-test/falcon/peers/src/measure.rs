@@ -330,14 +330,13 @@ mod tests {
 
     #[test]
     fn threads_that_commit_are_counted() {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("commits");
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a folder below the target");
+        let dir = crate::test_folder("commits");
         let size = Size { look: Duration::from_millis(50), ..Size::QUICK };
         let answer = measure(Kind::Falcon, Work::Commit(8), &dir, &size).expect("no fault");
         let log = answer.figures.iter().find(|(figure, _)| *figure == Figure::Log(8));
         let amplification = log.expect("Falcon counts its log").1;
         assert!(amplification > 1.0, "a log holds the rows: {amplification}");
         assert!(answer.notes[0].starts_with("commit@8: "), "{answer:?}");
+        std::fs::remove_dir_all(&dir).expect("it is ours");
     }
 }

@@ -4,9 +4,12 @@
 //!
 //! A table of buckets says which frame holds a page; each bucket has a latch of its own, and its key is
 //! the whole [`PageId`], for every tablespace has a page 1. A guard pins its frame and holds the page's
-//! latch, shared or exclusive; most readers find their frame by a hint, and hold the latch alone. Frames are given away by a generalised clock (Smith, 1978): a page comes in
-//! with no credit and earns some with each later use, so that a scan, which uses each page once, takes
-//! frames only from other pages of scans. Changed pages are written by evictions and by checkpoints.
+//! latch, shared or exclusive. Most readers find their frame by a hint, have neither the bucket's latch nor a
+//! pin, and keep the page there by its own latch alone: whoever would take the frame away needs that.
+//!
+//! Frames are given away by a generalised clock (Smith, 1978): a page comes in with no credit and earns some
+//! with each later use, so that a scan, which uses each page once, takes frames only from other pages of
+//! scans. Changed pages are written by evictions and by checkpoints.
 //!
 //! # Invariant
 //!

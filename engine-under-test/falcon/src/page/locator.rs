@@ -148,7 +148,7 @@ impl<'a> LocatorPage<'a> {
     /// The first data page that is known to have at least `bytes` bytes of room.
     pub fn page_with_space(&self, bytes: u16) -> Option<PageNumber> {
         let wanted = bytes.max(1);
-        let found = self.slots().find(|slot| u16_at(*slot, SPACE) >= wanted)?;
+        let found = self.slots().find(|slot| u16_at(slot, SPACE) >= wanted)?;
         Some(PageNumber(u32_at(found, 0)))
     }
 

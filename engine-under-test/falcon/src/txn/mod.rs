@@ -13,7 +13,8 @@
 //! | `read`                                  | IS    |        | S      |
 //! | `get` by a unique key that a row has    | IS    |        | S      |
 //! | `get` by one that no row has            | IS    | S      |        |
-//! | the same `for_update`                   | IX    | X      | X      |
+//! | `get_for_update` by one that a row has  | IX    |        | X      |
+//! | `get_for_update` by one that none has   | IX    | X      |        |
 //! | `get` otherwise, `range`, `scan`        | S     |        |        |
 //! | `get_for_update` otherwise              | SIX   |        | X      |
 //! | `insert`, `update`, `delete`            | IX    | X      | X      |

@@ -3,10 +3,10 @@
 //! # Method
 //!
 //! By its number, a row is read under a lock on the record. By a key that no other row can have, a shortcut or
-//! the index says which record may have it; once that is locked its row has the key or has not, and who has the row's lock is
-//! alone with its key too: nobody can take the row away or give the key to another one. Only if that led
-//! nowhere is the key itself locked, so that it stays absent, and the index looked at again. By another key the
-//! table is locked, and the first row of the key's range is taken.
+//! the index says which record may have it. Once that is locked its row has the key or has not, and if it has,
+//! the lock is as good as one on the key: nobody can take the row away or give the key to another one. Only if
+//! that led nowhere is the key itself locked, so that it stays absent, and the index looked at again. By another
+//! key the table is locked, and the first row of the key's range is taken.
 //!
 //! # Invariant
 //!

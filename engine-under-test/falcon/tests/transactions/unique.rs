@@ -121,3 +121,83 @@ fn zero_has_one_sign_in_keys() {
         txn.commit().expect("no fault");
     });
 }
+
+/// Where a key was found is remembered, and is followed only to a row that has the key.
+#[test]
+fn a_key_is_found_where_it_is_now_wherever_it_was_before() {
+    with_people(&small(), |database, table| {
+        let by_id = table.index("id").expect("it has one");
+        let find = |id: u64| {
+            let txn = database.begin();
+            // Twice: the second time by what the first has left.
+            let found = [0, 1].map(|_| txn.get(&by_id, &[KeyValue::U64(id)]).expect("no fault"));
+            assert_eq!(found[0], found[1]);
+            txn.commit().expect("no fault");
+            found[0].clone()
+        };
+        let commit = |change: &dyn Fn(&mut falcon::Transaction<'_>)| {
+            let mut txn = database.begin();
+            change(&mut txn);
+            txn.commit().expect("no fault");
+        };
+        commit(&|txn| {
+            txn.insert(table, &person(1, "ada", 1)).expect("no fault");
+        });
+        let (record, row) = find(1).expect("it was inserted");
+        assert_eq!(row, person(1, "ada", 1));
+        commit(&|txn| {
+            assert!(txn.update(table, record, &person(2, "ada", 1)).expect("no fault"));
+        });
+        assert_eq!((find(1), find(2)), (None, Some((record, person(2, "ada", 1)))));
+        commit(&|txn| {
+            assert!(txn.delete(table, record).expect("no fault"));
+        });
+        assert_eq!((find(1), find(2)), (None, None));
+        // The free number goes to a row with another key, and the key to another number.
+        commit(&|txn| {
+            txn.insert(table, &person(3, "bob", 3)).expect("no fault");
+            txn.insert(table, &person(2, "cyd", 2)).expect("no fault");
+        });
+        let (bob, _) = find(3).expect("it was inserted");
+        let (cyd, row) = find(2).expect("it was inserted");
+        assert_eq!((bob, row), (record, person(2, "cyd", 2)));
+        assert_ne!(cyd, record);
+        assert_eq!(find(1), None);
+    });
+}
+
+/// Who has read the row of a key keeps it there by the lock on the row; who has found none keeps it away by
+/// one on the key.
+#[test]
+fn what_a_key_was_found_to_be_stays_so_until_the_transaction_is_over() {
+    with_people(&small(), |database, table| {
+        let by_id = table.index("id").expect("it has one");
+        let mut txn = database.begin();
+        let ada = txn.insert(table, &person(1, "ada", 1)).expect("no fault");
+        txn.commit().expect("no fault");
+        // It waits until the row is on its page: until then a reader does not know where, and locks the key.
+        database.verify().expect("no fault");
+        let reader = database.begin();
+        for _ in 0..2 {
+            let found = reader.get(&by_id, &[KeyValue::U64(1)]).expect("no fault");
+            assert_eq!(found, Some((ada, person(1, "ada", 1))));
+        }
+        assert_eq!(reader.get(&by_id, &[KeyValue::U64(9)]).expect("no fault"), None);
+        let refused = |result: Result<bool>, name: &str| {
+            let told = result.expect_err("the reader is there").to_string();
+            assert!(told.contains(name), "{told}");
+        };
+        let record = format!("record {} of table", ada.0);
+        refused(database.begin().delete(table, ada), &record);
+        refused(database.begin().update(table, ada, &person(2, "ada", 1)), &record);
+        let mut txn = database.begin();
+        assert_eq!(duplicate(txn.insert(table, &person(1, "bob", 2))), "id");
+        refused(txn.insert(table, &person(9, "bob", 2)).map(|_| true), "key 0x");
+        drop(txn);
+        reader.commit().expect("no fault");
+        let mut txn = database.begin();
+        txn.insert(table, &person(9, "bob", 2)).expect("the reader is gone");
+        assert!(txn.delete(table, ada).expect("the reader is gone"));
+        txn.commit().expect("no fault");
+    });
+}

@@ -10,9 +10,7 @@ fn put(key: u64, version: u64) -> Put {
 #[test]
 fn each_engine_keeps_its_rows_in_order() {
     for kind in ALL {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("keeps-{kind}"));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a folder below the target");
+        let dir = crate::test_folder(&format!("keeps-{kind}"));
         let setup = Setup { cache_bytes: 4 << 20, keeps_log: false };
         let engine = kind.open(&dir, setup).unwrap_or_else(|error| panic!("{kind}: {error}"));
         let rows: Vec<Put> = (0..300).map(|key| put(key * 2, 0)).collect();
@@ -28,5 +26,6 @@ fn each_engine_keeps_its_rows_in_order() {
         assert_eq!((seen(0, 1_000), seen(501, 1_000), seen(501, 7)), (300, 49, 7), "{kind}");
         engine.close().unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(Kind::named(&kind.to_string()), Some(kind));
+        std::fs::remove_dir_all(&dir).expect("it is ours");
     }
 }
