@@ -27,7 +27,7 @@ impl Numbers {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         // A Weyl sequence, mixed so that neighbouring starts have nothing in common.
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
@@ -37,7 +37,7 @@ impl Numbers {
 
     /// The next number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.draw() % bound
     }
 }
 
@@ -47,7 +47,7 @@ pub fn value(key: u64, version: u64) -> Vec<u8> {
     bytes.extend(key.to_le_bytes());
     let mut numbers = Numbers::new(key ^ version.rotate_left(32));
     while bytes.len() < VALUE_BYTES {
-        bytes.extend(numbers.next().to_le_bytes());
+        bytes.extend(numbers.draw().to_le_bytes());
     }
     bytes
 }
