@@ -192,8 +192,8 @@ fn seeds_and_numbers() {
         (
             "report 5 --engine redb",
             2,
-            "error: say which is meant with --scenario, one of kv/bank, kv/counter, kv/cycle, \
-             kv/ledger, kv/range\n",
+            "error: say which is meant with --scenario, one of clock/jump, io/errors, kv/bank, \
+             kv/counter, kv/cycle, kv/ledger, kv/range\n",
         ),
         (
             "findings show durability/0b41f7e2",

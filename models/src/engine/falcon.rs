@@ -16,6 +16,7 @@ use std::time::Duration;
 use falcon::{Database as Falcon, Error, Options};
 use falconry_seam::disk::Disk;
 use falconry_sim::fault::{Fault, FaultSet};
+use falconry_sim::io::with_env;
 
 use super::{Contract, Database, Engine, EngineError, POWER_CLAIMS, Settings, SettingsDraw};
 use crate::run::CaseError;
@@ -185,6 +186,11 @@ fn options(settings: &Settings, sector_bytes: u32) -> Options {
     let least = (2 * transaction + 2 * window).max(8 * window);
     log.file_bytes_max = log.file_bytes + least + window * number("file_windows_max");
     options
+}
+
+/// A choice of the running machine; 0 where none runs.
+fn pick(label: &'static str, bound: u64) -> u64 {
+    with_env(|env| env.choices.choose(label, bound)).unwrap_or(0)
 }
 
 /// What a client can do about an error of Falcon's.

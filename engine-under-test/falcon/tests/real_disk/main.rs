@@ -1,4 +1,4 @@
-//! A database on a real file system: its life, refusals, a full disk, and a process that is killed.
+//! A database on a real file system: its life, refusals and a full disk.
 //!
 //! # Method
 //!
@@ -18,56 +18,18 @@
 #[path = "../pass_on/mod.rs"]
 mod pass_on;
 
+#[path = "../folder/mod.rs"]
+mod folder;
 mod full_disk;
-mod kill;
 mod refusals;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
-use std::{fs, ops::Bound};
 
 use falcon::page::key::KeyValue;
 use falcon::{Database, Direction, Error, Options, Result, Table, TableSpec};
-use falconry_seam::disk::{Disk, StdDisk};
-
-/// A folder that goes when the test is over.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// An empty folder, for one test of this process.
-    pub fn new(test: &str) -> Folder {
-        let name = format!("falcon-real-disk-{}-{test}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("temporary files can be made");
-        Folder(path)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// It, as a database takes it.
-    pub fn disk(&self) -> Arc<dyn Disk> {
-        Arc::new(StdDisk::open(&self.0).expect("the folder is there"))
-    }
-
-    /// Every file with all its bytes, but for the one that is only ever locked.
-    pub fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
-        let names = self.disk().list(Path::new("")).expect("the folder is there");
-        let files = names.into_iter().filter(|name| name != "lock");
-        files
-            .map(|name| (name.clone(), fs::read(self.0.join(name)).expect("it is there")))
-            .collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("it was made here");
-    }
-}
+use folder::Folder;
 
 /// Settings that keep files short.
 pub fn options() -> Options {

@@ -24,8 +24,8 @@ use falcon::{Error, Lsn, Options, PageId, PageNumber, TablespaceId};
 use falconry_seam::disk::{Disk, OpenOptions};
 use falconry_seam::sync::atomic::{AtomicU64, Ordering};
 
-use super::failure;
 use super::part::{self, Alone, Part, Writes};
+use super::{failure, pick};
 use crate::engine::{Database, EngineError, Pair};
 
 const FILES: [&str; 2] = ["pages.0", "pages.1"];
@@ -170,8 +170,8 @@ impl CacheAlone {
 
     /// Changes a page that holds nothing into itself.
     fn touch(&self) -> Result<(), EngineError> {
-        let number = LANE_PAGES + falconry_sim::choose("falcon/touched", EMPTY_PAGES.into()) as u32;
-        let tablespace = TablespaceId(falconry_sim::choose("falcon/tablespace", 2) as u32);
+        let number = LANE_PAGES + pick("falcon/touched", EMPTY_PAGES.into()) as u32;
+        let tablespace = TablespaceId(pick("falcon/tablespace", 2) as u32);
         let page = PageId { tablespace, number: PageNumber(number) };
         let mut guard = self.cache.write(page).map_err(failure)?;
         let lsn = self.next();

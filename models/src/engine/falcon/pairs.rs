@@ -18,7 +18,7 @@ use falcon::page::RecordNumber;
 use falcon::page::key::KeyValue;
 use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
 
-use super::{failure, origin};
+use super::{failure, origin, pick};
 use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Settings, Transaction};
 
 const BY_KEY: &str = "by_key";
@@ -82,10 +82,6 @@ enum Way {
     Forward,
     Backward,
     Scan,
-}
-
-fn pick(label: &'static str, bound: u64) -> u64 {
-    falconry_sim::choose(label, bound)
 }
 
 fn name(table: u64) -> String {

@@ -1,5 +1,21 @@
 //! One round of the example `kill9`, in small.
+//!
+//! # Method
+//!
+//! Its program is its own: a process that is started has, until it becomes another program, the files of the one
+//! that starts it, and so its locks. The two tests that open databases take turns for the same reason.
+//!
+//! # Invariant
+//!
+//! Nothing that was acknowledged is lost.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests are of a real machine, which no run is in"
+)]
+
+#[path = "../folder/mod.rs"]
+mod folder;
 #[path = "../../examples/kill9/history.rs"]
 mod history;
 #[path = "../../examples/kill9/load.rs"]
@@ -12,15 +28,19 @@ use std::time::Duration;
 
 use falconry_seam::sync::Mutex;
 
-use super::Folder;
+use folder::Folder;
 use history::{Changes, History, Rows};
 use victim::{Job, Look};
 
 /// The test that becomes the process which is killed.
-const LOAD: &str = "kill::all_that_a_load_tells_of_is_there";
+const LOAD: &str = "all_that_a_load_tells_of_is_there";
+
+/// Held by the test that has a database or starts a process.
+static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
 fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
+    let _turn = TURN.lock();
     let folder = Folder::new("kill");
     let mut history = History::default();
     for time in [150, 300] {
@@ -48,6 +68,7 @@ fn all_that_a_load_tells_of_is_there() {
     if let Some(job) = Job::of_this_process() {
         job.run().expect("it works until it is killed");
     }
+    let _turn = TURN.lock();
     let folder = Folder::new("load");
     let history = Mutex::new(History::default());
     let is_over = || history.lock().expect("nobody panics").acknowledged >= 100;
