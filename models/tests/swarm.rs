@@ -124,7 +124,7 @@ fn a_check_finds_no_difference_and_says_how_many_it_compared() {
     let room = Room::new("check");
     let result = call(&room, "check -q --seeds 0..20 --engine canary");
     assert_eq!((result.code, &*result.stderr), (Some(0), ""), "{}", result.stdout);
-    assert_eq!(result.stdout, "100 seeds gave the same trace twice\n");
+    assert_eq!(result.stdout, "140 seeds gave the same trace twice\n");
 }
 
 #[test]

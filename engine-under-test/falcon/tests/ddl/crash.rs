@@ -421,7 +421,7 @@ impl Run<'_> {
 }
 
 fn row(id: u64, life: u64, bytes: u64) -> Vec<KeyValue<'static>> {
-    let text = format!("{:0>60}{life}", id * 7_919 % 101);
+    let text = format!("{:0>60}{life}", id % 101 * 79 % 101);
     let content = vec![id as u8; bytes as usize];
     vec![KeyValue::U64(id), KeyValue::Text(text.into()), KeyValue::Bytes(content.into())]
 }
