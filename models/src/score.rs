@@ -5,11 +5,12 @@
 //! Each bug is looked for from several starting seeds, far apart, one seed after the other as a swarm
 //! does, on one core until it is found or the time is over. A bug of an engine is looked for in all scenarios
 //! that take the engine: the next run is of the one that has used the least time. A finding that the same run
-//! has without the bug is none of it. Time is that of the core, and is looked at between runs alone.
+//! has without the bug is none of it. Time is that of the core, and is looked at between runs alone; a run beside
+//! other engines has a thread of its own, and counts by the wall's clock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::run::{Case, CaseError, Outcome, Wishes, properties, run_case};
 use crate::scenario;
@@ -104,17 +105,16 @@ pub fn first_find_in(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Find>, CaseError> {
     assert!(!cases.is_empty(), "nothing is run that a bug could be found in");
-    let begun = core_time();
-    let spent = || core_time().saturating_sub(begun);
+    let mut spent = Duration::ZERO;
     let mut parts: Vec<(Duration, Case)> =
         cases.iter().map(|case| (Duration::ZERO, case.clone())).collect();
     let effort = Effort { seeds: 0, steps: 0, seconds: 0.0, found: false };
     let mut find = Find { effort, case: None };
-    while !find.effort.found && spent() < limit {
+    while !find.effort.found && spent < limit {
         if stop() {
             return Ok(None);
         }
-        let run_begun = spent();
+        let clock = Clock::start();
         let (used, case) = parts.iter_mut().min_by_key(|(used, _)| *used).expect("cases");
         let outcome = run_case(case, &Wishes::default())?;
         find.effort.seeds += 1;
@@ -124,15 +124,36 @@ pub fn first_find_in(
             find.case = Some(case.clone());
         }
         case.seed = case.seed.wrapping_add(1);
-        *used += spent().saturating_sub(run_begun);
+        let time = clock.time(scenario::find(&case.scenario)?.beside.is_empty());
+        (*used, spent) = (*used + time, spent + time);
     }
-    find.effort.seconds = spent().as_secs_f64();
+    find.effort.seconds = spent.as_secs_f64();
     Ok(Some(find))
 }
 
 fn is_clean_without_bug(case: &Case) -> Result<bool, CaseError> {
     let control = Case { planted: Vec::new(), ..case.clone() };
     Ok(run_case(&control, &Wishes::default())?.findings.is_empty())
+}
+
+/// When something began, by two clocks.
+struct Clock {
+    core: Duration,
+    wall: Instant,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { core: core_time(), wall: Instant::now() }
+    }
+
+    /// What it took: of this thread's core, or, for a run that has a thread of its own, by the wall's clock.
+    fn time(&self, is_on_this_thread: bool) -> Duration {
+        match is_on_this_thread {
+            true => core_time().saturating_sub(self.core),
+            false => self.wall.elapsed(),
+        }
+    }
 }
 
 /// Processor time of this thread.

@@ -126,7 +126,7 @@ impl Engine for FalconEngine {
         draw.number("checkpoint_interval_ms", 1, 86_400_000)?;
         draw.number("lock_wait_timeout_ms", 1, 86_400_000)?;
         draw.flag("double_write", 700_000)?;
-        draw.number("sequence_batch", 1, 1_000_000)?;
+        draw.small_number("sequence_batch", 1, 1_000_000)?;
         draw.word("block_bytes", BLOCK_BYTES)?;
         // Beyond the least that the other sizes allow: in windows, files and bounds of files.
         draw.small_number("window_blocks", 1, 256)?;

@@ -24,13 +24,17 @@ use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Setting
 const BY_KEY: &str = "by_key";
 const BY_TAG: &str = "by_tag";
 const TAG_BYTES: usize = 2;
-/// Tables, and sequences, that upkeep makes.
-const SCRATCH_COUNT: u64 = 4;
+/// Tables that upkeep makes.
+const SCRATCH_COUNT: u64 = 2;
+/// Sequences that it makes.
+const SEQUENCE_COUNT: u64 = 2;
+/// Numbers that it takes of one at a time, at most.
+const NUMBERS_MAX: u64 = 4;
 /// The table of numbers that a sequence has given.
 const GIVEN: &str = "given";
 /// Rows that such a table gets at a time, at most, and their bytes.
-const SCRATCH_ROWS_MAX: u64 = 12;
-const SCRATCH_BYTES: usize = 40;
+const SCRATCH_ROWS_MAX: u64 = 24;
+const SCRATCH_BYTES: usize = 100;
 
 /// How the engine is used.
 #[derive(Clone, Debug)]
@@ -140,7 +144,7 @@ impl FalconDatabase {
     /// A number of a sequence, or a sequence goes. The numbers of one, which never goes, are kept in a table:
     /// none may come twice.
     fn number(&self) -> Result<(), Error> {
-        let which = pick("falcon/sequence", SCRATCH_COUNT);
+        let which = pick("falcon/sequence", SEQUENCE_COUNT);
         let name = format!("numbers-{which}");
         let Some(sequence) = self.falcon.sequence(&name) else {
             return self.falcon.create_sequence(&name).map(drop);
@@ -148,7 +152,8 @@ impl FalconDatabase {
         if which > 0 && pick("falcon/drop_sequence", 4) == 3 {
             return self.falcon.drop_sequence(&name);
         }
-        let number = sequence.next()?;
+        let count = 1 + pick("falcon/numbers", NUMBERS_MAX);
+        let numbers = (0..count).map(|_| sequence.next()).collect::<Result<Vec<i64>, Error>>()?;
         if which > 0 {
             return Ok(());
         }
@@ -160,7 +165,9 @@ impl FalconDatabase {
             }
         };
         let mut txn = self.falcon.begin();
-        txn.insert(&given, &[KeyValue::U64(number as u64)])?;
+        for number in numbers {
+            txn.insert(&given, &[KeyValue::U64(number as u64)])?;
+        }
         txn.commit()
     }
 }
@@ -174,14 +181,14 @@ impl Database for FalconDatabase {
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        let done = match pick("falcon/upkeep", 6) {
+        let done = match pick("falcon/upkeep", 8) {
             0 => self.falcon.checkpoint(),
             1 => {
                 let place = self.place(pick("falcon/locked", self.used.tables))?;
                 let is_exclusive = pick("falcon/exclusive", 2) == 1;
                 self.falcon.begin().lock_table(&place.table, is_exclusive)
             }
-            2 => self.number(),
+            2..=3 => self.number(),
             _ => self.scratch(),
         };
         match done {
