@@ -244,6 +244,10 @@ fn say(session: &Session, lines: &[Line], sum: &Sum) -> Result<(), Stop> {
             format!("{:.2}", line.core_seconds_max),
         ]);
     }
+    // Names are looked for: they are not broken.
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+    }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }

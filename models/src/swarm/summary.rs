@@ -240,6 +240,10 @@ pub fn table(summaries: &[Summary], width: Option<u16>) -> String {
             findings(summary),
         ]);
     }
+    // Names are looked for: they are not broken.
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+    }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
