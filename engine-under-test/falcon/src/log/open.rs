@@ -45,7 +45,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] and, for a name that is taken, [`Error::Io`]: nothing was done. After any
+    /// `Error::Setting` and, for a name that is taken, `Error::Io`: nothing was done. After any
     /// other error the files may be there, unfinished; the caller removes them.
     pub fn create(
         disk: &dyn Disk,
@@ -76,9 +76,9 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`], also for a size that does not fit to the alignment in the files;
-    /// [`Error::Missing`], [`Error::Foreign`], [`Error::Newer`] and
-    /// [`Error::Damaged`] for files that are not this log, whole but for a torn end; [`Error::Io`]. The
+    /// `Error::Setting`, also for a size that does not fit to the alignment in the files;
+    /// `Error::Missing`, `Error::Foreign`, `Error::Newer` and
+    /// `Error::Damaged` for files that are not this log, whole but for a torn end; `Error::Io`. The
     /// log is as it was: open it again.
     pub fn open(
         disk: &dyn Disk,
@@ -94,7 +94,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// As [`Log::open`]; [`Error::Damaged`](crate::Error::Damaged) for such a log.
+    /// As [`Log::open`]; `Error::Damaged` for such a log.
     pub(crate) fn open_beyond(
         disk: &dyn Disk,
         names: [&Path; 2],

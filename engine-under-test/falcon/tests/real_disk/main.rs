@@ -25,7 +25,6 @@ mod refusals;
 
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
 
 use falcon::page::key::KeyValue;
 use falcon::{Database, Direction, Error, Options, Result, Table, TableSpec};

@@ -68,7 +68,7 @@ fn lane_of(key: &[u8]) -> Result<u8, EngineError> {
 
 /// Opens the cache over its files, or creates them.
 pub(super) fn open(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Database>, EngineError> {
-    let size = PageSize::new(options.page_bytes.into()).map_err(|error| failure(error.into()))?;
+    let size = PageSize::new(options.page_bytes.into()).map_err(failure)?;
     if !part::is_complete(disk)? {
         let names: Vec<&Path> = FILES.iter().chain([&DOUBLE_WRITE]).map(Path::new).collect();
         part::remove(disk, &names)?;
