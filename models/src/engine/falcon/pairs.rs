@@ -193,7 +193,7 @@ impl Database for FalconDatabase {
         };
         match done {
             // Another client has made or dropped it first.
-            Err(Error::Schema { .. } | Error::Dropped { .. }) => Ok(()),
+            Err(Error::Schema { .. } | Error::Dropped { .. } | Error::Unknown { .. }) => Ok(()),
             // Of all tables that upkeep writes the numbers' alone has unique keys.
             Err(Error::Duplicate { .. }) => {
                 Err(EngineError::Corrupt { what: "a sequence has given a number twice".into() })
