@@ -244,8 +244,8 @@ fn say(session: &Session, lines: &[Line], sum: &Sum) -> Result<(), Stop> {
             format!("{:.2}", line.core_seconds_max),
         ]);
     }
-    // Names are looked for: they are not broken.
-    for column in table.column_iter_mut().take(2) {
+    // Names and seeds are looked for: they are not broken.
+    for column in table.column_iter_mut() {
         column.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
     }
     for column in table.column_iter_mut().skip(2) {
