@@ -131,7 +131,7 @@ bugs! {
     RowGoesBeforePages, "row_goes_before_pages", 15, "kind of Bug#41840",
         "the catalogue forgets a dropped table before its pages are free";
     /// The same within one step: the page that leads to others learns in one record of the log that they are gone, and
-    /// the inventory in the next.
+    /// the inventory in the next, when that one is durable.
     UnlinkedBeforeFreed, "unlinked_before_freed", 15, "kind of Bug#41840",
         "pages of a dropped table are unlinked by one record and freed by another";
     /// Recovery left out records that were older than the checkpoint, also those whose effect the checkpoint

@@ -11,7 +11,7 @@
 use crate::Result;
 
 /// Bytes that are read at once, unless more are asked for.
-const READ_BYTES: u64 = 256 << 10;
+const READ_BYTES: u64 = 64 << 10;
 
 /// A file that is looked through once, and mostly forwards.
 pub(crate) struct ReadAhead<R> {

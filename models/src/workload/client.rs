@@ -69,7 +69,7 @@ impl Client<'_> {
     }
 
     fn one(&self) -> Result<(), Stop> {
-        if self.upkeep && pick("workload/upkeep", 6) == 5 {
+        if self.upkeep && pick("workload/upkeep", 5) == 4 {
             return self
                 .retried(|client| checked(client.witness, "upkeep", client.database.upkeep()));
         }

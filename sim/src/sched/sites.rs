@@ -52,7 +52,8 @@ impl Sites {
     }
 }
 
-/// `buggify/NAME/fire`, made once for each site of the process: a component of its own.
+/// `buggify/NAME/fire`, made once for each site of the process: a component of its own. A site may be named by
+/// a sentence, and a line of a capsule has its label up to the first blank.
 fn label_of(name: &'static str) -> &'static str {
     use std::sync::Mutex;
     static LABELS: Mutex<Vec<(&str, &str)>> = Mutex::new(Vec::new());
@@ -61,8 +62,27 @@ fn label_of(name: &'static str) -> &'static str {
         if let Some((_, label)) = labels.iter().find(|(known, _)| *known == name) {
             return *label;
         }
-        let label: &'static str = Box::leak(format!("buggify/{name}/fire").into_boxed_str());
+        let label = format!("buggify/{}/fire", word_of(name));
+        let label: &'static str = Box::leak(label.into_boxed_str());
         labels.push((name, label));
         label
     })
+}
+
+/// A name without what would end a label.
+fn word_of(name: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/-_.".contains(char);
+    name.chars().map(|char| if is_plain(char) { char } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What broke: a site that is named by a sentence gave a label with blanks, and its capsule could not be read.
+    #[test]
+    fn a_sentence_makes_one_word() {
+        assert_eq!(word_of("tree/a parent is left untold"), "tree/a_parent_is_left_untold");
+        assert_eq!(word_of("a=b #1@c"), "a_b__1_c");
+    }
 }

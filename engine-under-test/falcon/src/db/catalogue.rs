@@ -148,12 +148,14 @@ fn in_catalogue(what: String) -> Error {
 ///
 /// Those of the store, and [`Error::Damaged`] for a row of no form.
 pub(crate) fn objects(store: &Store) -> Result<Vec<(RecordNumber, Object)>> {
-    let (mut from, mut objects) = (RecordNumber(0), Vec::new());
-    let tablespace = TablespaceId::CATALOGUE;
-    while let Some(record) = section::next_record(store, tablespace, SECTION, from)? {
+    let (known, mut objects) = (section::Known::default(), Vec::new());
+    let (tablespace, section) = (TablespaceId::CATALOGUE, SECTION);
+    let mut from = RecordNumber(0);
+    while let Some(record) =
+        section::next_record(store, &known, RecordPlace { tablespace, section, record: from })?
+    {
         from = RecordNumber(record.0 + 1);
-        let place = RecordPlace { tablespace, section: SECTION, record };
-        let encoded = section::read(store, &section::Known::default(), place)?;
+        let encoded = section::read(store, &known, RecordPlace { tablespace, section, record })?;
         let encoded =
             encoded.ok_or_else(|| in_catalogue(format!("record {} is gone", record.0)))?;
         let object = Object::decode(&encoded)

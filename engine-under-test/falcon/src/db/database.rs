@@ -17,10 +17,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use falconry_seam::disk::{Disk, File, OpenOptions};
-use falconry_seam::planted;
 use falconry_seam::sync::atomic::{AtomicU32, AtomicU64};
 use falconry_seam::sync::{Mutex, PoisonError, RwLock};
 use falconry_seam::thread::{self, JoinHandle};
+use falconry_seam::{always, planted};
 
 use super::engine::Engine;
 use super::files::{self, DOUBLE_WRITE, LOG, TABLESPACES};
@@ -315,6 +315,11 @@ impl Database {
     ///
     /// What stopped the engine, now or before. Nothing that was acknowledged is lost: the next opening
     /// recovers it.
+    ///
+    /// # Panics
+    ///
+    /// When all is durable, if a transaction was forgotten ([`std::mem::forget`]) and not ended: nobody may
+    /// hold a lock, a frame or room in the log then.
     pub fn close(mut self) -> Result<()> {
         // The reclaimer may wait for gophers and for checkpoints.
         self.engine.reclaims.end();
@@ -327,6 +332,8 @@ impl Database {
         self.engine.check_running()?;
         self.checkpoint()?;
         drop(self.io_threads.take());
+        let held = self.engine.held_at_rest();
+        always!(held.is_empty(), "db/nothing is held after a close", "there are still {held}");
         Ok(())
     }
 

@@ -94,6 +94,23 @@ impl Engine {
         Ok(())
     }
 
+    /// What is held although nobody works with the database any more, in words; nothing, if all was given back.
+    pub(crate) fn held_at_rest(&self) -> String {
+        let mut held = Vec::new();
+        let pinned = self.store.cache().pinned_count();
+        if pinned > 0 {
+            held.push(format!("pins of {pinned} frames"));
+        }
+        if !self.locks.is_idle() {
+            held.push("locks".into());
+        }
+        let reserved = self.admission.reserved_bytes();
+        if reserved > 0 {
+            held.push(format!("{reserved} bytes of the log"));
+        }
+        held.join(", ")
+    }
+
     /// Stops the engine: whoever waits, and whoever comes later, is told why.
     pub(crate) fn stop(&self, why: &Error) {
         let why = match why {

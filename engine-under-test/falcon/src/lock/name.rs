@@ -20,7 +20,7 @@ use crate::page::index::IndexId;
 const KEY_BYTES_SHOWN: usize = 16;
 
 /// What a lock is on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LockName {
     /// A table.
     Table(TableId),

@@ -16,27 +16,38 @@
 //! Nobody waits in a cycle. A transaction waits for one lock at a time. A name that nobody holds or
 //! waits for is not kept, nor is a transaction without locks.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+#![expect(
+    clippy::disallowed_types,
+    reason = "a table whose hash is fixed, and whose order nobody sees: what is listed is sorted"
+)]
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt::Write as _;
 
 use falconry_seam::sync::{Arc, Condvar};
 use falconry_seam::thread;
+use rustc_hash::FxBuildHasher;
 
 use super::queue::{Queue, Request};
 use super::{LockCounters, LockMode, LockName};
 use crate::TxnId;
 
+/// Most locks that a list which is kept has room for.
+const SPARE_MAX: usize = 1024;
+
 /// Locks by name, and transactions.
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct State {
-    locks: BTreeMap<LockName, Queue>,
-    owners: BTreeMap<TxnId, Owner>,
+    locks: HashMap<LockName, Queue, FxBuildHasher>,
+    owners: HashMap<TxnId, Owner, FxBuildHasher>,
     /// Those whose wait was ended for them, each with the cycle that it was in, until they are told.
     refused: BTreeMap<TxnId, Vec<TxnId>>,
     /// Those that have waited for as long as they may, and wait for none but such as are about to end.
     patient: BTreeSet<TxnId>,
+    /// A list of a transaction that is over, empty, for one that comes.
+    spare: Vec<LockName>,
     /// Why nobody gets a lock any more.
     pub(super) stopped: Option<Arc<str>>,
     pub(super) counters: LockCounters,
@@ -92,7 +103,9 @@ impl State {
         };
         self.counters.granted += 1;
         if is_new {
-            self.owners.entry(txn).or_default().holds.push(name.clone());
+            let spare = &mut self.spare;
+            let new = || Owner { holds: std::mem::take(spare), ..Owner::default() };
+            self.owners.entry(txn).or_insert_with(new).holds.push(name.clone());
         }
     }
 
@@ -223,10 +236,13 @@ impl State {
         if !thread::panicking() {
             assert_eq!(owner.waits_for, None, "{txn} gives its locks back while it waits");
         }
-        let owner = self.owners.remove(&txn).expect("it was there");
+        let mut owner = self.owners.remove(&txn).expect("it was there");
         let mut granted = Vec::new();
-        for name in owner.holds {
+        for name in owner.holds.drain(..) {
             granted.extend(self.grant(name, |lock| lock.release(txn)));
+        }
+        if owner.holds.capacity() <= SPARE_MAX {
+            self.spare = owner.holds;
         }
         granted
     }
@@ -256,9 +272,12 @@ impl State {
         woken
     }
 
-    /// All that wait, to be woken.
+    /// All that wait, to be woken, by their numbers.
     pub(super) fn waiting(&self) -> Vec<Request> {
-        self.locks.values().flat_map(Queue::waiting).cloned().collect()
+        let mut waiting: Vec<Request> =
+            self.locks.values().flat_map(Queue::waiting).cloned().collect();
+        waiting.sort_unstable_by_key(|request| request.txn);
+        waiting
     }
 
     /// Whether nobody holds a lock or waits for one.

@@ -107,7 +107,12 @@ impl<'a> SectionPage<'a> {
 
     /// The slots that have a child, with it.
     pub fn children(self) -> impl Iterator<Item = (u16, PageNumber)> + 'a {
-        (0..self.slot_count()).filter_map(move |slot| Some((slot, self.child(slot)?)))
+        self.children_from(0)
+    }
+
+    /// Those of them at a slot or behind it.
+    pub fn children_from(self, slot: u16) -> impl Iterator<Item = (u16, PageNumber)> + 'a {
+        (slot..self.slot_count()).filter_map(move |slot| Some((slot, self.child(slot)?)))
     }
 }
 

@@ -148,22 +148,36 @@ fn check_locator(store: &Store, id: PageId, section: SectionId) -> Result<()> {
 /// As [`read`].
 pub(crate) fn next_record(
     store: &Store,
-    tablespace: TablespaceId,
-    section: SectionId,
-    from: RecordNumber,
+    known: &Known,
+    from: RecordPlace,
 ) -> Result<Option<RecordNumber>> {
+    let RecordPlace { tablespace, section, record } = from;
     let slots = u64::from(SectionGeometry::new(store.page_size()).slots_per_locator());
-    let mut walk = super::SectionWalk::new(store, tablespace, section, from.0 / slots)?;
+    let ordinal = record.0 / slots;
+    // Most records have the next one in the same locator page.
+    if let Some((id, slot)) = locator_of(store, known, from)?
+        && let Some(slot) = used_slot(store, id, section, slot)?
+    {
+        return Ok(Some(RecordNumber(ordinal * slots + u64::from(slot))));
+    }
+    let Some(behind) = ordinal.checked_add(1) else { return Ok(None) };
+    let mut walk = super::SectionWalk::new(store, tablespace, section, behind)?;
     while let Some((ordinal, id)) = walk.next_locator(store)? {
-        let page = store.read(id, PageKind::Locator)?;
-        let locator = LocatorPage::of_checked(page.bytes());
-        let start = if ordinal == from.0 / slots { from.0 % slots } else { 0 };
-        let is_real = |slot: &u64| matches!(locator.locator(*slot as u16), Locator::Real { .. });
-        if let Some(slot) = (start..slots).find(is_real) {
-            return Ok(Some(RecordNumber(ordinal * slots + slot)));
+        if let Some(slot) = used_slot(store, id, section, 0)? {
+            known.put(ordinal, id.number);
+            return Ok(Some(RecordNumber(ordinal * slots + u64::from(slot))));
         }
     }
     Ok(None)
+}
+
+/// The first slot of a locator page at or behind `from` that has a record.
+fn used_slot(store: &Store, id: PageId, section: SectionId, from: u16) -> Result<Option<u16>> {
+    let page = store.read(id, PageKind::Locator)?;
+    let locator = LocatorPage::of_checked(page.bytes());
+    check_section(store, id, locator.section(), section)?;
+    let slots = SectionGeometry::new(store.page_size()).slots_per_locator();
+    Ok((from..slots).find(|slot| matches!(locator.locator(*slot), Locator::Real { .. })))
 }
 
 pub(super) fn check_section(

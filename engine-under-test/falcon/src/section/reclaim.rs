@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 
-use falconry_seam::{planted, reachable};
+use falconry_seam::{buggify, planted, reachable};
 
 use super::find::{chain, check_section};
 use super::{Known, delete, root_of, slot_of};
@@ -71,7 +71,8 @@ fn free(store: &Store, place: &Place, pages: &[PageNumber]) -> Result<u64> {
     let parent = change.page(place.parent, PageKind::Section)?;
     change.apply(parent, &PageOp::SetChild { slot: place.slot, child: None })?;
     if planted!("unlinked_before_freed") {
-        change.commit()?;
+        let unlinked = change.commit()?;
+        store.log().flush(unlinked)?;
         change = store.change();
     }
     for number in pages {
@@ -124,6 +125,7 @@ fn pages_of(
     locators: &[Locator],
 ) -> Result<Option<BTreeSet<PageNumber>>> {
     let map = InventoryMap::new(store.page_size());
+    let pages_max = if buggify!("reclaim/few pages a step", 500_000) { 1 } else { PAGES_MAX };
     let mut pages = BTreeSet::new();
     let data = locators.iter().filter_map(|locator| match locator {
         Locator::Real { page, .. } => Some(*page),
@@ -142,7 +144,7 @@ fn pages_of(
             pages.extend(chain(store, id.tablespace, section, Some(tail))?);
         }
         let inventories: BTreeSet<u32> = pages.iter().map(|page| map.ordinal_of(*page)).collect();
-        if pages.len() > PAGES_MAX || inventories.len() > INVENTORIES_MAX {
+        if pages.len() > pages_max || inventories.len() > INVENTORIES_MAX {
             return Ok(None);
         }
     }

@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use falconry_seam::planted;
+use falconry_seam::{buggify, planted};
 
 use super::Tree;
 use super::descend::{Seek, Step, Walk};
@@ -46,6 +46,13 @@ struct Latched {
     /// How the change calls it.
     slot: usize,
     number: PageNumber,
+}
+
+/// Leaves a node to be told of. A crash can come instead, and whoever passes by later tells the parent then.
+fn leave(untold: &mut VecDeque<Untold>, node: Untold) {
+    if !buggify!("tree/a parent is left untold", 400_000) {
+        untold.push_back(node);
+    }
 }
 
 impl Tree {
@@ -113,7 +120,7 @@ impl Tree {
                     if node.number == self.root { self.grow(&mut change, node)? } else { node };
                 let (lower, number) = self.split(&mut change, node, key, child)?;
                 change.commit()?;
-                untold.push_back(Untold { level: level + 1, lower, number });
+                leave(untold, Untold { level: level + 1, lower, number });
                 Ok(true)
             }
         }
@@ -140,7 +147,7 @@ impl Tree {
             change.let_go(slot);
             if step == Step::Right {
                 let lower = walk.lower.clone();
-                passed.push_back(Untold { level: level + 1, lower, number: walk.number });
+                leave(passed, Untold { level: level + 1, lower, number: walk.number });
             }
         }
     }

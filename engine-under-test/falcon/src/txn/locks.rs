@@ -11,7 +11,6 @@
 //! After a refusal nothing more is locked.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use falconry_seam::{planted, reachable};
@@ -19,13 +18,14 @@ use falconry_seam::{planted, reachable};
 use crate::db::{Engine, IndexInfo, TableInfo};
 use crate::lock::{LockMode, LockName};
 use crate::page::RecordNumber;
-use crate::{Error, Result, TableId, TxnId};
+use crate::{Error, Result, TxnId};
 
 /// What a transaction has locked, and whether it may lock more.
 pub(super) struct Locks<'d> {
     engine: &'d Engine,
     txn: TxnId,
-    tables: RefCell<BTreeMap<TableId, (Arc<TableInfo>, LockMode)>>,
+    /// In the order in which they were locked first: most transactions have few.
+    tables: RefCell<Vec<(Arc<TableInfo>, LockMode)>>,
     refusal: RefCell<Option<Error>>,
     /// Whether the lock manager knows of the transaction.
     has_any: Cell<bool>,
@@ -61,7 +61,11 @@ impl<'d> Locks<'d> {
         if held.is_none() && !planted!("lock_granted_without_look") {
             table.check_there()?;
         }
-        self.tables.borrow_mut().insert(table.id, (Arc::clone(table), wanted));
+        let mut tables = self.tables.borrow_mut();
+        match tables.iter_mut().find(|(known, _)| known.id == table.id) {
+            Some((_, mode)) => *mode = wanted,
+            None => tables.push((Arc::clone(table), wanted)),
+        }
         Ok(())
     }
 
@@ -106,7 +110,8 @@ impl<'d> Locks<'d> {
     /// [`Error::Dropped`], [`Error::OtherDatabase`].
     pub(super) fn held(&self, table: &Arc<TableInfo>) -> Result<Option<LockMode>> {
         // Numbers of tables are the same in all databases: a lock would be on another table.
-        let (is_known, held) = match self.tables.borrow().get(&table.id) {
+        let tables = self.tables.borrow();
+        let (is_known, held) = match tables.iter().find(|(known, _)| known.id == table.id) {
             Some((known, mode)) => (Arc::ptr_eq(known, table), Some(*mode)),
             None => {
                 let known = self.engine.table(table.id);

@@ -19,7 +19,7 @@ use super::locks::Locks;
 use super::table::{Row, Table};
 use super::transaction::Transaction;
 use super::writes::TableWrites;
-use crate::db::TableInfo;
+use crate::db::{RecordPlace, TableInfo};
 use crate::lock::LockMode::Shared;
 use crate::page::RecordNumber;
 use crate::store::Store;
@@ -85,7 +85,8 @@ impl Scan<'_> {
             && let Some(from) = next
         {
             let TableInfo { tablespace, section, .. } = *self.table;
-            let found = section::next_record(self.store, tablespace, section, from)?;
+            let from = RecordPlace { tablespace, section, record: from };
+            let found = section::next_record(self.store, &self.table.locators, from)?;
             let Some(found) = found else { return Ok(None) };
             next = found.0.checked_add(1).map(RecordNumber);
             self.on_pages = Some(found).filter(|found| !is_ours(*found));

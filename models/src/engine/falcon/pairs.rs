@@ -29,12 +29,17 @@ const SCRATCH_COUNT: u64 = 2;
 /// Sequences that it makes.
 const SEQUENCE_COUNT: u64 = 2;
 /// Numbers that it takes of one at a time, at most.
-const NUMBERS_MAX: u64 = 4;
+const NUMBERS_MAX: u64 = 8;
 /// The table of numbers that a sequence has given.
 const GIVEN: &str = "given";
-/// Rows that such a table gets at a time, at most, and their bytes.
+/// Rows that such a table gets at a time, at most, their bytes, and how many different ones there are.
 const SCRATCH_ROWS_MAX: u64 = 24;
 const SCRATCH_BYTES: usize = 100;
+const SCRATCH_ROWS: u64 = 64;
+/// The table whose rows come and go, its different rows, and what is done to them at a time, at most.
+const CLAIMS: &str = "claims";
+const CLAIM_ROWS: u64 = 3;
+const CLAIM_STEPS_MAX: u64 = 3;
 
 /// How the engine is used.
 #[derive(Clone, Debug)]
@@ -125,26 +130,89 @@ impl FalconDatabase {
         Ok(Place { table, by_key })
     }
 
-    /// A table of its own that gets rows more, or goes.
+    /// A table of its own that gets more rows, is read, loses some, or goes.
     fn scratch(&self) -> Result<(), Error> {
         let name = format!("scratch-{}", pick("falcon/scratch", SCRATCH_COUNT));
         let spec = TableSpec::new(name.clone(), 1).index("all", &[0], false);
         let table = match self.falcon.table(&name) {
-            Some(_) if pick("falcon/drop", 2) == 1 => return self.falcon.drop_table(&name),
-            Some(table) => table,
+            Some(table) => match pick("falcon/drop", 6) {
+                0..=1 => table,
+                kind @ 2..=3 => return self.read_scratch(&table, kind == 3),
+                _ => return self.falcon.drop_table(&name),
+            },
             None => self.falcon.create_table(&spec)?,
         };
         let mut txn = self.falcon.begin();
         for _ in 0..=pick("falcon/rows", SCRATCH_ROWS_MAX) {
-            txn.insert(&table, &[bytes(&[7; SCRATCH_BYTES])])?;
+            // A zero would take two bytes of a key.
+            let row = [1 + pick("falcon/row", SCRATCH_ROWS) as u8; SCRATCH_BYTES];
+            txn.insert(&table, &[bytes(&row)])?;
         }
         txn.commit()
+    }
+
+    /// Reads all rows of a table of its own, and deletes the first ones.
+    fn read_scratch(&self, table: &falcon::Table, deletes: bool) -> Result<(), Error> {
+        let all = table.index("all").expect("it was made with it");
+        let (mut txn, any) = (self.falcon.begin(), Bound::Unbounded);
+        let found = txn
+            .range(&all, any, any, Direction::Forward)?
+            .map(|found| found.map(|(record, _)| record))
+            .collect::<Result<Vec<_>, _>>()?;
+        let count = if deletes { pick("falcon/deleted", SCRATCH_ROWS_MAX) } else { 0 };
+        for record in found.into_iter().take(count as usize) {
+            txn.delete(table, record)?;
+        }
+        txn.commit()
+    }
+
+    /// Rows with few unique keys are inserted, deleted and read, all by whoever comes. What a transaction has
+    /// read it must read again.
+    fn claim(&self) -> Result<(), EngineError> {
+        let table = match self.falcon.table(CLAIMS) {
+            Some(table) => table,
+            None => {
+                let spec = TableSpec::new(CLAIMS, 1).index(BY_KEY, &[0], true);
+                match self.falcon.create_table(&spec) {
+                    // Another client has made it first.
+                    Err(Error::Schema { .. }) => return Ok(()),
+                    made => made.map_err(failure)?,
+                }
+            }
+        };
+        let by_key = table.index(BY_KEY).expect("it was made with it");
+        let mut txn = self.falcon.begin();
+        for _ in 0..=pick("falcon/claims", CLAIM_STEPS_MAX) {
+            let row = [KeyValue::U64(pick("falcon/claimed", CLAIM_ROWS))];
+            let done = match pick("falcon/claim", 3) {
+                0 => match txn.insert(&table, &row) {
+                    Err(Error::Duplicate { .. }) => Ok(()),
+                    inserted => inserted.map(drop),
+                },
+                1 => txn.get_for_update(&by_key, &row).and_then(|found| match found {
+                    Some((record, _)) => txn.delete(&table, record).map(drop),
+                    None => Ok(()),
+                }),
+                _ => {
+                    let found = txn.get(&by_key, &row).map_err(failure)?;
+                    let again = txn.get(&by_key, &row).map_err(failure)?;
+                    if found != again {
+                        let what = format!("one transaction has read {found:?}, then {again:?}");
+                        return Err(EngineError::Corrupt { what });
+                    }
+                    Ok(())
+                }
+            };
+            done.map_err(failure)?;
+        }
+        txn.commit().map_err(failure)
     }
 
     /// A number of a sequence, or a sequence goes. The numbers of one, which never goes, are kept in a table:
     /// none may come twice.
     fn number(&self) -> Result<(), Error> {
-        let which = pick("falcon/sequence", SEQUENCE_COUNT);
+        // Most often the one whose numbers are kept.
+        let which = pick("falcon/sequence", 2 * SEQUENCE_COUNT).saturating_sub(SEQUENCE_COUNT);
         let name = format!("numbers-{which}");
         let Some(sequence) = self.falcon.sequence(&name) else {
             return self.falcon.create_sequence(&name).map(drop);
@@ -181,14 +249,15 @@ impl Database for FalconDatabase {
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        let done = match pick("falcon/upkeep", 8) {
+        let done = match pick("falcon/upkeep", 12) {
             0 => self.falcon.checkpoint(),
             1 => {
                 let place = self.place(pick("falcon/locked", self.used.tables))?;
                 let is_exclusive = pick("falcon/exclusive", 2) == 1;
                 self.falcon.begin().lock_table(&place.table, is_exclusive)
             }
-            2..=3 => self.number(),
+            2..=5 => self.number(),
+            6..=7 => return self.claim(),
             _ => self.scratch(),
         };
         match done {

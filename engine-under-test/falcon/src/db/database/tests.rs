@@ -2,10 +2,12 @@
 
 use falconry_seam::sync::MutexGuard;
 use falconry_sim::choice::Choices;
-use falconry_sim::{Machine, MachineConfig};
+use falconry_sim::{End, Ending, Machine, MachineConfig};
 
 use super::*;
+use crate::PageId;
 use crate::db::TableInfo;
+use crate::page::PageKind;
 use crate::page::index::IndexId;
 use crate::page::key::KeyValue;
 
@@ -132,4 +134,42 @@ fn a_checkpoint_of_another_form_is_named() {
         assert!(told.starts_with("log is damaged at a record: at "), "{told}");
         assert!(told.ends_with(": a checkpoint has 16 bytes, and this one 8"), "{told}");
     });
+}
+
+/// What a close says when `keep` has kept something for ever.
+fn close_with(keep: impl FnOnce(&Database) + 'static) -> String {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    let boot = machine.boot(Ending::Never, move |ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let database = Database::create(&disk, &Options::default()).expect("no fault");
+        database.create_table(&TableSpec::new("rows", 1)).expect("no fault");
+        keep(&database);
+        database.close().expect("no fault");
+    });
+    let End::Verdict(verdict) = boot.end else { panic!("{:?}", boot.end) };
+    let name = "db/nothing is held after a close";
+    assert!(verdict.assertion.starts_with(name), "{verdict:?}");
+    verdict.message.to_string()
+}
+
+#[test]
+fn a_close_finds_what_was_not_given_back() {
+    let lock = close_with(|database| {
+        let table = database.table("rows").expect("it was made");
+        let txn = database.begin();
+        txn.lock_table(&table, false).expect("nobody else has it");
+        std::mem::forget(txn);
+    });
+    assert!(lock.contains("there are still locks"), "{lock}");
+    let pin = close_with(|database| {
+        let id = PageId { tablespace: TablespaceId::CATALOGUE, number: PageNumber(0) };
+        std::mem::forget(
+            database.engine.store.read(id, PageKind::FileHeader).expect("it is there"),
+        );
+    });
+    assert!(pin.contains("pins of 1 frames"), "{pin}");
+    let room = close_with(|database| {
+        std::mem::forget(database.engine.admission.admit(7, || 0).expect("there is room"));
+    });
+    assert!(room.contains("7 bytes of the log"), "{room}");
 }
