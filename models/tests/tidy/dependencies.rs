@@ -43,7 +43,7 @@ const RULES: &[Rule] = &[
     Rule { name: "falconry-sim", ours: SEAM, ours_in_tests: &[], foreign: None },
     Rule { name: "falconry-ambient", ours: SEAM, ours_in_tests: &["falconry-sim"], foreign: None },
     adapter("falconry-canary", &[]),
-    adapter("falcon", &["crc32c", "rustc_hash"]),
+    adapter("falcon", &["crc32c", "rustc-hash"]),
     adapter("falconry-redb", &["redb"]),
     adapter("falconry-sqlite", &["libsqlite3-sys"]),
     Rule {
