@@ -126,6 +126,8 @@ impl Engine for FalconEngine {
         draw.number("checkpoint_interval_ms", 1, 86_400_000)?;
         draw.number("lock_wait_timeout_ms", 1, 86_400_000)?;
         draw.flag("double_write", 700_000)?;
+        // Beyond one run.
+        draw.small_number("double_write_pages_more", 1, 65_536)?;
         draw.small_number("sequence_batch", 1, 1_000_000)?;
         draw.word("block_bytes", BLOCK_BYTES)?;
         // Beyond the least that the other sizes allow: in windows, files and bounds of files.
@@ -164,6 +166,8 @@ fn options(settings: &Settings, sector_bytes: u32) -> Options {
         checkpoint_interval: milliseconds("checkpoint_interval_ms"),
         lock_wait_timeout: milliseconds("lock_wait_timeout_ms"),
         double_write: settings.flag("double_write"),
+        double_write_pages: (number("run_pages_max") + number("double_write_pages_more") - 1)
+            .min(1 << 16) as usize,
         sequence_batch: number("sequence_batch") as u32,
         ..Options::default()
     };

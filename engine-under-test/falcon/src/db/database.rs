@@ -401,7 +401,7 @@ fn double_write(
 ) -> Result<DoubleWrite> {
     let file = files::open(disk, DOUBLE_WRITE, &OpenOptions::READ_WRITE)?;
     let config = DoubleWriteConfig {
-        capacity_pages: options.run_pages_max.max(DoubleWriteConfig::default().capacity_pages),
+        capacity_pages: options.double_write_pages,
         align_bytes: disk.sector_size().max(512),
     };
     DoubleWrite::open(file, Path::new(DOUBLE_WRITE), page_size, database, config)

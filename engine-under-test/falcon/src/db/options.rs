@@ -42,6 +42,9 @@ pub struct Options {
     /// that is torn all the same, or a write that fails or is cut short within a page just before the engine ends,
     /// leaves a page that the next opening refuses.
     pub double_write: bool,
+    /// Pages that are written twice before all files have to be synced, and so the size of the file of second copies:
+    /// from `run_pages_max` to 65,536.
+    pub double_write_pages: usize,
     /// Numbers of a sequence that are made durable at once, by a commit: 1 to 1,000,000. A crash, and a closing as
     /// well, leaves out as many at most.
     pub sequence_batch: u32,
@@ -60,6 +63,7 @@ impl Default for Options {
             checkpoint_interval: Duration::from_secs(60),
             lock_wait_timeout: Duration::from_secs(50),
             double_write: true,
+            double_write_pages: 1_024,
             sequence_batch: 64,
             log: LogConfig::default(),
         }
@@ -83,6 +87,9 @@ impl Options {
         let range = "at least 32 for each of the gopher_threads and 64 more, at most 16,777,216";
         within("cache_frames", self.cache_frames, frames_min, 1 << 24, range)?;
         within("run_pages_max", self.run_pages_max, 1, 1_024, "from 1 to 1,024")?;
+        let range = "from run_pages_max to 65,536";
+        let pages = self.double_write_pages;
+        within("double_write_pages", pages, self.run_pages_max, 1 << 16, range)?;
         let interval = self.checkpoint_interval;
         if !(Duration::from_millis(1)..=DAY).contains(&interval) {
             return refuse("checkpoint_interval", interval, "from 1 ms to a day");
@@ -170,6 +177,8 @@ mod tests {
             ("cache_frames", Options { cache_frames: (1 << 24) + 1, ..good }),
             ("run_pages_max", Options { run_pages_max: 0, ..good }),
             ("run_pages_max", Options { run_pages_max: 1_025, ..good }),
+            ("double_write_pages", Options { double_write_pages: 63, ..good }),
+            ("double_write_pages", Options { double_write_pages: 65_537, ..good }),
             ("checkpoint_interval", Options { checkpoint_interval: Duration::ZERO, ..good }),
             ("checkpoint_interval", Options { checkpoint_interval: day, ..good }),
             ("lock_wait_timeout", Options { lock_wait_timeout: day, ..good }),

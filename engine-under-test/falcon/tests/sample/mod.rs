@@ -40,6 +40,7 @@ pub fn options() -> Options {
         page_bytes: 1_024,
         cache_frames: 96,
         run_pages_max: 8,
+        double_write_pages: 1_024,
         gopher_threads: 1,
         io_threads: 0,
         checkpoint_interval: Duration::from_secs(24 * 60 * 60),

@@ -81,7 +81,7 @@ pub(super) fn open(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Databas
         files.add(TablespaceId(tablespace), Path::new(name), file);
     }
     let config = DoubleWriteConfig {
-        capacity_pages: options.run_pages_max.max(DoubleWriteConfig::default().capacity_pages),
+        capacity_pages: options.double_write_pages,
         align_bytes: disk.sector_size().max(512),
     };
     let file = disk.open(Path::new(DOUBLE_WRITE), &OpenOptions::READ_WRITE)?;

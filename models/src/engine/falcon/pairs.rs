@@ -208,6 +208,22 @@ impl FalconDatabase {
         txn.commit().map_err(failure)
     }
 
+    /// No count of the engine's ever falls.
+    fn counts(&self) -> Result<(), EngineError> {
+        let (before, now) = (self.falcon.statistics(), self.falcon.statistics());
+        let fallen = before
+            .iter()
+            .zip(now.iter())
+            .find(|(before, now)| before.0 != now.0 || before.1 > now.1);
+        match fallen {
+            None => Ok(()),
+            Some((before, now)) => {
+                let what = format!("a count was {before:?}, and is {now:?}");
+                Err(EngineError::Corrupt { what })
+            }
+        }
+    }
+
     /// A number of a sequence, or a sequence goes. The numbers of one, which never goes, are kept in a table:
     /// none may come twice.
     fn number(&self) -> Result<(), Error> {
@@ -252,6 +268,7 @@ impl Database for FalconDatabase {
         let done = match pick("falcon/upkeep", 12) {
             0 => self.falcon.checkpoint(),
             1 => {
+                self.counts()?;
                 let place = self.place(pick("falcon/locked", self.used.tables))?;
                 let is_exclusive = pick("falcon/exclusive", 2) == 1;
                 self.falcon.begin().lock_table(&place.table, is_exclusive)

@@ -36,6 +36,7 @@ fn words_of_settings() -> BTreeMap<&'static str, &'static str> {
         checkpoint_interval: _,
         lock_wait_timeout: _,
         double_write: _,
+        double_write_pages: _,
         sequence_batch: _,
         log:
             LogConfig {
@@ -55,6 +56,7 @@ fn words_of_settings() -> BTreeMap<&'static str, &'static str> {
         ("checkpoint_interval", "checkpoint_interval_ms"),
         ("lock_wait_timeout", "lock_wait_timeout_ms"),
         ("double_write", "double_write"),
+        ("double_write_pages", "double_write_pages_more"),
         ("sequence_batch", "sequence_batch"),
         ("file_bytes", "file_windows"),
         ("file_bytes_max", "file_windows_max"),
@@ -92,6 +94,7 @@ fn every_setting_is_drawn_over_its_whole_range_and_taken() {
         ("window_blocks", 1, 256),
         ("cache_frames_more", 1, 1_024),
         ("sequence_batch", 1, 1_000_000),
+        ("double_write_pages_more", 1, 65_536),
     ];
     for (word, low, high) in rows {
         let (least, most) = numbers(word);
