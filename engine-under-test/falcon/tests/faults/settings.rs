@@ -22,7 +22,7 @@ fn out_of_range() -> Vec<(&'static str, Options)> {
         ("cache_frames", Options { cache_frames: (1 << 24) + 1, ..good }),
         ("run_pages_max", Options { run_pages_max: 0, ..good }),
         ("run_pages_max", Options { run_pages_max: 1_025, ..good }),
-        ("double_write_pages", Options { double_write_pages: 63, ..good }),
+        ("double_write_pages", Options { double_write_pages: 7, ..good }),
         ("double_write_pages", Options { double_write_pages: 65_537, ..good }),
         ("gopher_threads", Options { gopher_threads: 0, ..good }),
         ("gopher_threads", Options { gopher_threads: 21, ..good }),

@@ -10,7 +10,7 @@ use super::*;
 use crate::engine::{Concurrency, Room};
 
 /// Enough for the rarest end of a range.
-const DRAWS: u64 = 6_000;
+const DRAWS: u64 = 12_000;
 
 fn drawn(seed: u64, room: Room) -> Settings {
     let mut choices = Choices::from_seed(seed);
