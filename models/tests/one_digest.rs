@@ -57,9 +57,15 @@ fn release_settings() -> Vec<String> {
     of_all.chain(of_own).collect()
 }
 
-/// The program as a release build has it. It shares the dependencies of this build, which are compiled
-/// alike in both, so that only our own crates are built.
+/// The variable that names a release build of this very revision, for whoever has just made one.
+const RELEASE_BUILD: &str = "FALCONRY_RELEASE_BUILD";
+
+/// The program as a release build has it: the one that is named, or one that is built now. That one shares the
+/// dependencies of this build, which are compiled alike in both, so that only our own crates are built.
 fn release_build() -> PathBuf {
+    if let Some(named) = std::env::var_os(RELEASE_BUILD) {
+        return std::fs::canonicalize(&named).unwrap_or_else(|error| panic!("{named:?}: {error}"));
+    }
     let target = this_build().parent().and_then(Path::parent).expect("target/PROFILE/").to_owned();
     let folder = target.join("one_digest");
     let mut build = Command::new(env!("CARGO"));
