@@ -149,13 +149,12 @@ fn in_catalogue(what: String) -> Error {
 /// Those of the store, and [`Error::Damaged`] for a row of no form.
 pub(crate) fn objects(store: &Store) -> Result<Vec<(RecordNumber, Object)>> {
     let (known, mut objects) = (section::Known::default(), Vec::new());
-    let (tablespace, section) = (TablespaceId::CATALOGUE, SECTION);
+    let place =
+        |record| RecordPlace { tablespace: TablespaceId::CATALOGUE, section: SECTION, record };
     let mut from = RecordNumber(0);
-    while let Some(record) =
-        section::next_record(store, &known, RecordPlace { tablespace, section, record: from })?
-    {
+    while let Some(record) = section::next_record(store, &known, place(from))? {
         from = RecordNumber(record.0 + 1);
-        let encoded = section::read(store, &known, RecordPlace { tablespace, section, record })?;
+        let encoded = section::read(store, &known, place(record))?;
         let encoded =
             encoded.ok_or_else(|| in_catalogue(format!("record {} is gone", record.0)))?;
         let object = Object::decode(&encoded)
