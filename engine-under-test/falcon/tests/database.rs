@@ -196,7 +196,9 @@ fn cut_off(seed: u64, creation: Ending, sync_fails_ppm: u32) -> (Machine, bool) 
 /// syncs what it has read.
 #[test]
 fn a_creation_that_is_cut_off_at_its_very_end_is_made_anew_or_whole() {
-    let killed = (40..70).map(|at| (at, Ending::ProcessCrash(At::DiskOp(at)), 0));
+    let killed = (40..70).flat_map(|at| {
+        (0..3).map(move |seed| (100 * seed + at, Ending::ProcessCrash(At::DiskOp(at)), 0))
+    });
     // About one of the syncs of a creation.
     let failed = (0..150).map(|seed| (seed, Ending::Never, 80_000));
     let mut late = [0, 0];

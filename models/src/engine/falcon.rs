@@ -22,10 +22,13 @@ use super::{Contract, Database, Engine, EngineError, POWER_CLAIMS, Settings, Set
 use crate::run::CaseError;
 
 mod cache_alone;
+mod kinds;
 mod log_alone;
 mod origin;
 mod pairs;
 mod part;
+mod refusals;
+mod shown;
 
 use pairs::{FalconDatabase, Use};
 
@@ -93,11 +96,14 @@ impl Engine for FalconEngine {
             origin::lay_out(&*disk)?;
         }
         let exists = Falcon::exists(&*disk).map_err(failure)?;
+        shown::before(&*disk, settings.number("page_bytes"))?;
+        refusals::before(&disk, &options, exists)?;
         let falcon = match exists {
             true => Falcon::open(&disk, &options),
             false => Falcon::create(&disk, &options),
         };
         let falcon = falcon.map_err(failure)?;
+        refusals::second(&disk, &options)?;
         Ok(Box::new(FalconDatabase::new(falcon, Use::of(settings), is_old)?))
     }
 

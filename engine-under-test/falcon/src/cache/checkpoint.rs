@@ -73,10 +73,14 @@ impl Cache {
         queue.wanted.notify_all();
         while self.write_next_run(false) {}
         queue.wait_until_done()?;
+        let versions = self.versions.as_ref().map(|versions| (versions, versions.take()));
         match &self.double_write {
             _ if planted!("checkpoint_without_sync") => {}
             Some(double_write) => double_write.sync_pages(&self.files)?,
             None => self.files.sync()?,
+        }
+        if let Some((versions, taken)) = versions {
+            versions.save(&taken).map_err(|error| self.files.stop(&error))?;
         }
         Ok(report)
     }

@@ -26,6 +26,7 @@ mod frame;
 mod guard;
 mod io_threads;
 mod replace;
+mod versions;
 mod write;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use double_write::{DoubleWrite, DoubleWriteConfig, DoubleWriteCounters, Repa
 pub use files::Files;
 pub use guard::{PageRead, PageWrite};
 pub use io_threads::IoThreads;
+pub use versions::Versions;
 
 use crate::lockfree::bucket::{Bucket, Found};
 use crate::log::Log;
@@ -149,6 +151,7 @@ pub struct Cache {
     dirty: DirtyList,
     files: Files,
     double_write: Option<DoubleWrite>,
+    versions: Option<Versions>,
     log: Arc<dyn WriteAhead>,
     run_pages_max: usize,
     checkpoints: checkpoint::Queue,
@@ -180,6 +183,7 @@ impl Cache {
             dirty: DirtyList::default(),
             files,
             double_write: None,
+            versions: None,
             log,
             run_pages_max: config.run_pages_max,
             checkpoints: checkpoint::Queue::default(),
@@ -199,6 +203,13 @@ impl Cache {
         Ok(self)
     }
 
+    /// The same cache, but a page that is older than it was when a checkpoint made it durable is not read.
+    #[must_use]
+    pub fn with_versions(mut self, versions: Versions) -> Cache {
+        self.versions = Some(versions);
+        self
+    }
+
     /// Where pages are copied before they are written in place, if they are.
     pub fn double_write(&self) -> Option<&DoubleWrite> {
         self.double_write.as_ref()
@@ -208,7 +219,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when what the file holds is not this page, [`Error::Io`] when it cannot be
+    /// [`Error::Damaged`] when what the file holds is not this page, or is an old one, [`Error::Io`] when it cannot be
     /// read or a changed page that must make room cannot be written, [`Error::Stopped`] when it will never
     /// be, [`Error::CacheFull`] when every frame stays in use. The cache is as it was.
     pub fn read(&self, page: PageId) -> Result<PageRead<'_>> {
@@ -298,6 +309,12 @@ impl Cache {
             let end = self.log.durable();
             if lsn > end {
                 let what = format!("it has changes up to {lsn} of the log, which ends at {end}");
+                return Err(Error::Damaged { file, place: page.to_string(), what });
+            }
+            let known = self.versions.as_ref().map_or(Lsn(0), |versions| versions.of(page));
+            if lsn < known {
+                let what =
+                    format!("it is as of {lsn}, and had changes up to {known}: a write is lost");
                 return Err(Error::Damaged { file, place: page.to_string(), what });
             }
             Ok(lsn)

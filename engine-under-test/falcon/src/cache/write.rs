@@ -11,7 +11,7 @@ use crate::{Lsn, PageId, Result, page};
 
 /// Pages that are being written together, as they were copied.
 struct Run<'a> {
-    pages: Vec<(PageId, &'a Frame)>,
+    pages: Vec<(PageId, &'a Frame, Lsn)>,
     bytes: Vec<u8>,
     /// The log must be durable up to here first.
     lsn: Lsn,
@@ -64,7 +64,7 @@ impl Cache {
                     run.lsn = run.lsn.max(content.lsn);
                     page::set_lsn(&mut run.bytes[start..], content.lsn);
                     page::seal(&mut run.bytes[start..], *id);
-                    run.pages.push((*id, frame));
+                    run.pages.push((*id, frame, content.lsn));
                 }
                 Begin::Nothing => return (run, index + 1),
                 Begin::Busy if may_wait => return (run, index),
@@ -107,7 +107,11 @@ impl Cache {
             Some(double_write) => double_write.write(&self.files, first, &run.bytes),
             None => self.files.write(first, &run.bytes),
         });
-        for (page, frame) in &run.pages {
+        // Before anybody can write one of them again.
+        if let (Some(versions), Ok(())) = (&self.versions, &result) {
+            versions.written(run.pages.iter().map(|(page, _, lsn)| (*page, *lsn)));
+        }
+        for (page, frame, _) in &run.pages {
             self.dirty.end(*page, &frame.state, result.is_ok());
             frame.state.unpin();
         }

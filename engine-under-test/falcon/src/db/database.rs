@@ -23,7 +23,7 @@ use falconry_seam::thread::{self, JoinHandle};
 use falconry_seam::{always, planted};
 
 use super::engine::Engine;
-use super::files::{self, DOUBLE_WRITE, LOG, TABLESPACES};
+use super::files::{self, DOUBLE_WRITE, LOG, TABLESPACES, VERSIONS};
 use super::pending::Pending;
 use super::reclaim::{self, Reclaims};
 use super::schema::TableSpec;
@@ -32,11 +32,11 @@ use super::ticker::Ticker;
 use super::verify::{self, VerifyReport};
 use super::{Options, catalogue, ddl, gopher};
 use crate::admission::Admission;
-use crate::cache::{Cache, DoubleWrite, DoubleWriteConfig, Files, IoThreads};
+use crate::cache::{Cache, DoubleWrite, DoubleWriteConfig, Files, IoThreads, Versions};
 use crate::lock::LockManager;
 use crate::log::Log;
 use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize};
-use crate::recovery::{self, RecoveryReport};
+use crate::recovery::{self, Inventory, RecoveryReport};
 use crate::store::Store;
 use crate::txn::{Shortcuts, Table, Transaction};
 use crate::{Error, PageNumber, Result, Sequence, TableId, TablespaceId, section};
@@ -90,7 +90,8 @@ impl Database {
     ///
     /// A file that was damaged since is told, in whatever byte, now or when what it holds is asked for, unless
     /// nothing needs that byte. One place cannot be told from the torn end of a crash: the log's last block, as
-    /// long as no page was written after it (see [`log`](crate::log)).
+    /// long as no page was written after it (see [`log`](crate::log)). A page that is whole and older than the
+    /// last checkpoint has made it is told like one that is damaged.
     ///
     /// # Errors
     ///
@@ -123,11 +124,17 @@ impl Database {
         let database = log_identity(identity.database);
         // Nothing is written before all files were looked at.
         let double_write = double_write(&**disk, options, page_size, database)?;
-        let (names, written) = (LOG.map(Path::new), double_write.latest_copy());
+        let found = found_versions(&**disk, database)?;
+        let known = found.as_ref().and_then(Versions::latest);
+        let written = double_write.latest_copy().into_iter().chain(known);
+        let (names, written) = (LOG.map(Path::new), written.max_by_key(|(_, lsn)| *lsn));
         let (log, tail) = Log::open_beyond(&**disk, names, options.log, database, written)?;
         let repaired = double_write.repair(&page_files)?;
+        let versions =
+            found.map_or_else(|| versions(&**disk, database, &OpenOptions::CREATE), Ok)?;
         let log = Arc::new(log);
-        let mut cache = Cache::new(options.cache(), page_files, Arc::clone(&log) as _)?;
+        let cache = Cache::new(options.cache(), page_files, Arc::clone(&log) as _)?;
+        let mut cache = cache.with_versions(versions);
         let whole_bytes = disk.atomic_unit().min(OS_PAGE_BYTES) as usize;
         let may_tear = whole_bytes < page_size.bytes();
         let may_tear = may_tear && !planted!("torn_page_given_up");
@@ -138,13 +145,7 @@ impl Database {
         let mut store = Store::new(Arc::clone(&cache), Arc::clone(&log), &[1; TABLESPACES.len()]);
         let (mut report, inventory) = recovery::redo(&store, tail)?;
         report.repaired = repaired;
-        for (number, (name, file)) in spaces.iter().enumerate() {
-            let length = file.len().map_err(|error| Error::io("measure", *name, error))?;
-            let tablespace = TablespaceId(number as u32);
-            let in_log = inventory.pages.all().filter(|page| page.tablespace == tablespace);
-            let last = in_log.map(|page| page.number).max().unwrap_or(PageNumber(0));
-            store.set_inventories(tablespace, inventories(page_size, length, last));
-        }
+        set_inventories(&mut store, &spaces, &inventory)?;
         let ticker = Arc::new(Ticker::default());
         let engine = engine(options, store, inventory.next_txn, &ticker);
         catalogue::add(&engine, catalogue::catalogue());
@@ -405,6 +406,36 @@ fn double_write(
         align_bytes: disk.sector_size().max(512),
     };
     DoubleWrite::open(file, Path::new(DOUBLE_WRITE), page_size, database, config)
+}
+
+/// Nothing for the database of an earlier Falcon.
+fn found_versions(disk: &dyn Disk, database: u64) -> Result<Option<Versions>> {
+    match versions(disk, database, &OpenOptions::READ_WRITE) {
+        Err(Error::Missing { .. }) => Ok(None),
+        versions => versions.map(Some),
+    }
+}
+
+fn versions(disk: &dyn Disk, database: u64, options: &OpenOptions) -> Result<Versions> {
+    let file = files::open(disk, VERSIONS, options)?;
+    Versions::open(file, Path::new(VERSIONS), database, TABLESPACES.len() as u32)
+}
+
+/// Says of each tablespace how many inventory pages it has, by its file and by the log.
+fn set_inventories(
+    store: &mut Store,
+    spaces: &[(&'static str, Arc<dyn File>)],
+    inventory: &Inventory,
+) -> Result<()> {
+    let page_size = store.page_size();
+    for (number, (name, file)) in spaces.iter().enumerate() {
+        let length = file.len().map_err(|error| Error::io("measure", *name, error))?;
+        let tablespace = TablespaceId(number as u32);
+        let in_log = inventory.pages.all().filter(|page| page.tablespace == tablespace);
+        let last = in_log.map(|page| page.number).max().unwrap_or(PageNumber(0));
+        store.set_inventories(tablespace, inventories(page_size, length, last));
+    }
+    Ok(())
 }
 
 /// How many inventory pages a tablespace has, whose file is so long and whose last page in the log is that one.

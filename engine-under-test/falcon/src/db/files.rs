@@ -8,6 +8,7 @@
 //! | `user.pages`      | tablespace 1                                            |
 //! | `log.1`, `log.2`  | the serial log                                          |
 //! | `double-write`    | second copies of pages that are being written           |
+//! | `versions`        | how new each page is; made anew where it is not there   |
 //! | `lock`            | held by the process that has the database open          |
 //! | `creating`        | there from before the first of the others until all are |
 //!
@@ -34,11 +35,12 @@ pub(crate) const CATALOGUE: &str = "catalogue.pages";
 pub(crate) const USER: &str = "user.pages";
 pub(crate) const LOG: [&str; 2] = ["log.1", "log.2"];
 pub(crate) const DOUBLE_WRITE: &str = "double-write";
+pub(crate) const VERSIONS: &str = "versions";
 const LOCK: &str = "lock";
 const CREATING: &str = "creating";
 
 /// Files that a database consists of.
-const ALL: [&str; 5] = [CATALOGUE, USER, LOG[0], LOG[1], DOUBLE_WRITE];
+const ALL: [&str; 6] = [CATALOGUE, USER, LOG[0], LOG[1], DOUBLE_WRITE, VERSIONS];
 /// The files of the tablespaces, by their numbers.
 pub(crate) const TABLESPACES: [&str; 2] = [CATALOGUE, USER];
 
@@ -127,6 +129,7 @@ pub(crate) fn create(
         files.push((name, identity, file));
     }
     open(disk, DOUBLE_WRITE, &made)?;
+    open(disk, VERSIONS, &made)?;
     make_log(database)?;
     sync(&files)?;
     sync_names(disk)?;

@@ -148,10 +148,11 @@ impl Log {
 
     /// Says that recovery needs nothing before `lsn`, where a record begins or the log ends. What is
     /// before can be read until a block that says so is durable, and not any more then. A place before
-    /// the present one changes nothing.
-    pub fn set_recovery_start(&self, lsn: Lsn) {
-        self.lock().set_recovery_start(lsn);
+    /// the present one changes nothing. Returns whether it has moved on.
+    pub fn set_recovery_start(&self, lsn: Lsn) -> bool {
+        let moves = self.lock().set_recovery_start(lsn);
         self.room.notify_all();
+        moves
     }
 
     /// Stops the log for good: whoever waits or comes later gets [`Error::Stopped`], unless what it asks

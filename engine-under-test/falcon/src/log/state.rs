@@ -188,11 +188,13 @@ impl State {
         self.end()
     }
 
-    /// Moves the start of recovery on.
-    pub(super) fn set_recovery_start(&mut self, lsn: Lsn) {
+    /// Moves the start of recovery on, if it was before.
+    pub(super) fn set_recovery_start(&mut self, lsn: Lsn) -> bool {
         let end = self.end();
         assert!(lsn <= end, "recovery cannot start at {lsn}, the log ends at {end}");
+        let moves = lsn > self.recovery_start;
         self.recovery_start = self.recovery_start.max(lsn);
+        moves
     }
 
     /// Seals the open block and opens the next one.

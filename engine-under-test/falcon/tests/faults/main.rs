@@ -24,8 +24,17 @@ mod sample;
 use falcon::Error;
 
 /// Files that an error may name.
-const FILES: [&str; 8] =
-    ["catalogue.pages", "user.pages", "log.1", "log.2", "double-write", "lock", "creating", "."];
+const FILES: [&str; 9] = [
+    "catalogue.pages",
+    "user.pages",
+    "log.1",
+    "log.2",
+    "double-write",
+    "versions",
+    "lock",
+    "creating",
+    ".",
+];
 
 /// The error says what the disk has said, and of which file.
 fn check_told(error: &Error, errno: i32) {

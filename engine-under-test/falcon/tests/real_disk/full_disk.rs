@@ -114,8 +114,16 @@ fn work(disk: &Arc<dyn Disk>, acknowledged: &mut u64) -> Result<()> {
 fn check_told(error: &Error) {
     let told = error.to_string();
     assert!(told.contains("No space left on device"), "{told}");
-    let files =
-        ["creating", "lock", "catalogue.pages", "user.pages", "log.1", "log.2", "double-write"];
+    let files = [
+        "creating",
+        "lock",
+        "catalogue.pages",
+        "user.pages",
+        "log.1",
+        "log.2",
+        "double-write",
+        "versions",
+    ];
     assert!(files.iter().any(|file| told.contains(file)), "{told}");
 }
 

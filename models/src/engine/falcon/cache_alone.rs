@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use falcon::cache::{
-    Cache, CacheConfig, DoubleWrite, DoubleWriteConfig, Files, IoThreads, WriteAhead,
+    Cache, CacheConfig, DoubleWrite, DoubleWriteConfig, Files, IoThreads, Versions, WriteAhead,
 };
 use falcon::page::{DataPage, DataPageMut, PageSize, Record, SectionId, seal};
 use falcon::{Error, Lsn, Options, PageId, PageNumber, TablespaceId};
@@ -30,6 +30,7 @@ use crate::engine::{Database, EngineError, Pair};
 
 const FILES: [&str; 2] = ["pages.0", "pages.1"];
 const DOUBLE_WRITE: &str = "double";
+const VERSIONS: &str = "versions";
 const IDENTITY: u64 = 0xCAC4E;
 /// Pages of lanes in each tablespace: half of the most clients that there are.
 const LANE_PAGES: u32 = 32;
@@ -70,7 +71,8 @@ fn lane_of(key: &[u8]) -> Result<u8, EngineError> {
 pub(super) fn open(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Database>, EngineError> {
     let size = PageSize::new(options.page_bytes.into()).map_err(failure)?;
     if !part::is_complete(disk)? {
-        let names: Vec<&Path> = FILES.iter().chain([&DOUBLE_WRITE]).map(Path::new).collect();
+        let names: Vec<&Path> =
+            FILES.iter().chain([&DOUBLE_WRITE, &VERSIONS]).map(Path::new).collect();
         part::remove(disk, &names)?;
         create(disk, size)?;
         part::complete(disk)?;
@@ -94,7 +96,11 @@ pub(super) fn open(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Databas
         frame_count: options.io_threads + 20,
         run_pages_max: options.run_pages_max,
     };
+    let file = disk.open(Path::new(VERSIONS), &OpenOptions::CREATE)?;
+    let spaces = FILES.len() as u32;
+    let versions = Versions::open(file, Path::new(VERSIONS), IDENTITY, spaces).map_err(failure)?;
     let cache = Cache::new(config, files, Arc::clone(&log) as _).map_err(failure)?;
+    let cache = cache.with_versions(versions);
     let cache = Arc::new(cache.with_double_write(double_write).map_err(failure)?);
     let newest = all_pages().map(|page| Ok(cache.read(page)?.lsn().0));
     let newest = newest.collect::<Result<Vec<u64>, Error>>().map_err(failure)?;

@@ -18,7 +18,7 @@ use falcon::page::RecordNumber;
 use falcon::page::key::KeyValue;
 use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
 
-use super::{failure, origin, pick};
+use super::{failure, kinds, origin, pick, refusals, shown};
 use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Settings, Transaction};
 
 const BY_KEY: &str = "by_key";
@@ -48,6 +48,8 @@ pub(super) struct Use {
     tag_index: bool,
     insert_first: bool,
     range_by: String,
+    /// Of a value that no page takes as a whole.
+    long_bytes: usize,
 }
 
 impl Use {
@@ -57,6 +59,7 @@ impl Use {
             tag_index: settings.flag("tag_index"),
             insert_first: settings.flag("insert_first"),
             range_by: settings.text("range_by").into(),
+            long_bytes: 2 * settings.number("page_bytes") as usize,
         }
     }
 
@@ -132,8 +135,10 @@ impl FalconDatabase {
 
     /// A table of its own that gets more rows, is read, loses some, or goes.
     fn scratch(&self) -> Result<(), Error> {
-        let name = format!("scratch-{}", pick("falcon/scratch", SCRATCH_COUNT));
-        let spec = TableSpec::new(name.clone(), 1).index("all", &[0], false);
+        // Most often the first, so that clients meet.
+        let which = pick("falcon/scratch", 2 * SCRATCH_COUNT).saturating_sub(SCRATCH_COUNT);
+        let name = format!("scratch-{which}");
+        let spec = TableSpec::new(name.clone(), 2).index("all", &[0], false);
         let table = match self.falcon.table(&name) {
             Some(table) => match pick("falcon/drop", 6) {
                 0..=1 => table,
@@ -146,7 +151,12 @@ impl FalconDatabase {
         for _ in 0..=pick("falcon/rows", SCRATCH_ROWS_MAX) {
             // A zero would take two bytes of a key.
             let row = [1 + pick("falcon/row", SCRATCH_ROWS) as u8; SCRATCH_BYTES];
-            txn.insert(&table, &[bytes(&row)])?;
+            txn.insert(&table, &[bytes(&row), KeyValue::Null])?;
+        }
+        if pick("falcon/long", 8) == 7 {
+            // Longer than a page.
+            let long = vec![1; self.used.long_bytes];
+            txn.insert(&table, &[KeyValue::Null, bytes(&long)])?;
         }
         txn.commit()
     }
@@ -169,17 +179,8 @@ impl FalconDatabase {
     /// Rows with few unique keys are inserted, deleted and read, all by whoever comes. What a transaction has
     /// read it must read again.
     fn claim(&self) -> Result<(), EngineError> {
-        let table = match self.falcon.table(CLAIMS) {
-            Some(table) => table,
-            None => {
-                let spec = TableSpec::new(CLAIMS, 1).index(BY_KEY, &[0], true);
-                match self.falcon.create_table(&spec) {
-                    // Another client has made it first.
-                    Err(Error::Schema { .. }) => return Ok(()),
-                    made => made.map_err(failure)?,
-                }
-            }
-        };
+        let spec = TableSpec::new(CLAIMS, 1).index(BY_KEY, &[0], true);
+        let Some(table) = found_or_made(&self.falcon, &spec)? else { return Ok(()) };
         let by_key = table.index(BY_KEY).expect("it was made with it");
         let mut txn = self.falcon.begin();
         for _ in 0..=pick("falcon/claims", CLAIM_STEPS_MAX) {
@@ -224,6 +225,14 @@ impl FalconDatabase {
         }
     }
 
+    /// What is shown, or refused.
+    fn looked(&self) -> Result<(), EngineError> {
+        match pick("falcon/looked", 3) {
+            0 => shown::upkeep(&self.falcon),
+            _ => refusals::upkeep(&self.falcon, &self.place(0)?.table),
+        }
+    }
+
     /// A number of a sequence, or a sequence goes. The numbers of one, which never goes, are kept in a table:
     /// none may come twice.
     fn number(&self) -> Result<(), Error> {
@@ -256,6 +265,20 @@ impl FalconDatabase {
     }
 }
 
+/// The table of this name; nothing if another client makes it at the same time.
+pub(super) fn found_or_made(
+    falcon: &Falcon,
+    spec: &TableSpec,
+) -> Result<Option<falcon::Table>, EngineError> {
+    if let Some(table) = falcon.table(&spec.name) {
+        return Ok(Some(table));
+    }
+    match falcon.create_table(spec) {
+        Err(Error::Schema { .. }) => Ok(None),
+        made => made.map(Some).map_err(failure),
+    }
+}
+
 impl Database for FalconDatabase {
     fn begin(&self, access: Access) -> Result<Box<dyn Transaction + '_>, EngineError> {
         let places = (0..self.used.tables).map(|table| self.place(table));
@@ -265,7 +288,7 @@ impl Database for FalconDatabase {
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        let done = match pick("falcon/upkeep", 12) {
+        let done = match pick("falcon/upkeep", 20) {
             0 => self.falcon.checkpoint(),
             1 => {
                 self.counts()?;
@@ -273,9 +296,11 @@ impl Database for FalconDatabase {
                 let is_exclusive = pick("falcon/exclusive", 2) == 1;
                 self.falcon.begin().lock_table(&place.table, is_exclusive)
             }
-            2..=5 => self.number(),
-            6..=7 => return self.claim(),
-            _ => self.scratch(),
+            2..=8 => self.number(),
+            9..=10 => return self.claim(),
+            11..=16 => self.scratch(),
+            17..=18 => return kinds::upkeep(&self.falcon),
+            _ => return self.looked(),
         };
         match done {
             // Another client has made or dropped it first.
