@@ -47,8 +47,9 @@ pub(super) fn is_complete(disk: &dyn Disk) -> io::Result<bool> {
     disk.exists(Path::new(COMPLETE))
 }
 
-/// The creation is complete: all files are durable, and so is this.
+/// The creation is complete: all files are durable, and so are their names, before anything says so.
 pub(super) fn complete(disk: &dyn Disk) -> io::Result<()> {
+    disk.sync_dir(Path::new(""))?;
     disk.open(Path::new(COMPLETE), &OpenOptions::CREATE)?.sync_all()?;
     disk.sync_dir(Path::new(""))
 }

@@ -173,3 +173,36 @@ fn a_close_finds_what_was_not_given_back() {
     });
     assert!(room.contains("7 bytes of the log"), "{room}");
 }
+
+/// What broke: who waited for room in the log asked for a checkpoint, and for another one as soon as that was made,
+/// although a transaction that no gopher had applied held the start of recovery. It would have cost a user a disk
+/// that is busy with checkpoints of nothing, and a log that each of them made longer, until the gopher came to it.
+#[test]
+fn who_waits_for_room_asks_for_no_checkpoint_that_can_make_none() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let options = Options { gopher_threads: 1, ..Options::default() };
+        let database = Database::create(&disk, &options).expect("no fault");
+        database.create_table(&TableSpec::new("rows", 1)).expect("no fault");
+        let [_, table] = &database.engine.open_tables()[..] else { panic!("one table") };
+        let before_gopher = hold(table);
+        for _ in 0..8 {
+            put(&database, "rows");
+        }
+        let checkpoints = || database.statistics().get("checkpoints").expect("it is counted");
+        let before = checkpoints();
+        let engine = Arc::clone(&database.engine);
+        let waits = thread::spawn(move || {
+            let log = engine.store.log();
+            // More than there is before the rows are on pages.
+            engine.admission.admit(log.capacity_bytes() - 65_536, || log.used_bytes()).map(drop)
+        });
+        thread::sleep(options.checkpoint_interval / 2);
+        let made = checkpoints() - before;
+        assert!((1..4).contains(&made), "{made} checkpoints");
+        drop(before_gopher);
+        waits.join().expect("it does not panic").expect("there is room");
+        database.close().expect("no fault");
+    });
+}
