@@ -8,8 +8,8 @@
 //!
 //! # Invariant
 //!
-//! No fault is claimed, so that none comes: an engine that answers with an error is as different from the
-//! others as one that answers wrongly.
+//! No fault is claimed, and none comes, also where a swarm goes beyond the budget: an engine that answers with
+//! an error is as different from the others as one that answers wrongly.
 
 use std::fmt;
 use std::io;

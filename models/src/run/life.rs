@@ -197,7 +197,8 @@ impl Plan {
         let admission = Admission {
             profile: case.faults,
             claims,
-            beyond_budget: case.beyond_budget,
+            // What another engine makes of a damage is no finding of the first.
+            beyond_budget: case.beyond_budget && knobs.scenario.beside.is_empty(),
             is_bounded: disk.capacity_bytes.is_some(),
             fixed: &fixed,
         };
