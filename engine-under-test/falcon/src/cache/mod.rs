@@ -219,9 +219,9 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when what the file holds is not this page, or is an old one, [`Error::Io`] when it cannot be
-    /// read or a changed page that must make room cannot be written, [`Error::Stopped`] when it will never
-    /// be, [`Error::CacheFull`] when every frame stays in use. The cache is as it was.
+    /// [`Error::Damaged`] when what the file holds is not this page, or is an old one, [`Error::Io`] when it
+    /// cannot be read or a changed page that must make room cannot be written, [`Error::Stopped`] when it will
+    /// never be, [`Error::CacheFull`] when every frame stays in use. The cache is as it was.
     pub fn read(&self, page: PageId) -> Result<PageRead<'_>> {
         // The short way of most: no latch but the page's own, and no pin. What the frame holds is seen by its latch.
         let frame = &self.frames[self.hint(page).load(Ordering::Relaxed) as usize];

@@ -188,7 +188,7 @@ impl State {
         self.end()
     }
 
-    /// Moves the start of recovery on, if it was before.
+    /// Moves the start of recovery on; returns whether it was before.
     pub(super) fn set_recovery_start(&mut self, lsn: Lsn) -> bool {
         let end = self.end();
         assert!(lsn <= end, "recovery cannot start at {lsn}, the log ends at {end}");

@@ -12,8 +12,9 @@ use falconry_seam::disk::{Disk, File, Metadata, OpenOptions, StdDisk};
 
 use super::{Folder, closed, numbers, options, put};
 
-/// The files of a database.
-const FILES: [&str; 5] = ["catalogue.pages", "user.pages", "log.1", "log.2", "double-write"];
+/// The files that a database must have.
+pub(super) const FILES: [&str; 5] =
+    ["catalogue.pages", "user.pages", "log.1", "log.2", "double-write"];
 
 /// Opens what is there, which must be refused and stay as it is.
 fn refusal(folder: &Folder, disk: &Arc<dyn Disk>, options: &Options) -> Error {

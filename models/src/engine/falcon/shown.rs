@@ -9,7 +9,6 @@
 //!
 //! Only a panic or a contradiction is told: what cannot be shown says so by an error of its own.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use falcon::page::PageSize;
@@ -28,29 +27,33 @@ const LOG_BYTES_MAX: u64 = 1 << 17;
 
 /// Every name leads to what has it, and every count is found by its name.
 pub(super) fn upkeep(falcon: &Falcon) -> Result<(), EngineError> {
-    let mut text = format!("{falcon:?} {:?}\n", falcon.recovery_report());
+    shown(format_args!("{falcon:?} {:?}", falcon.recovery_report()));
     for name in falcon.table_names() {
         // Somebody may just have dropped it.
         let Some(table) = falcon.table(&name) else { continue };
-        let _ = writeln!(text, "{table:?} {} columns", table.column_count());
+        shown(format_args!("{table:?} {} columns", table.column_count()));
         told(table.name() == name, || format!("table {name} calls itself {}", table.name()))?;
     }
     for name in falcon.sequence_names() {
         let Some(sequence) = falcon.sequence(&name) else { continue };
-        let _ = writeln!(text, "{sequence:?}");
+        shown(format_args!("{sequence:?}"));
         told(sequence.name() == name, || {
             format!("sequence {name} calls itself {}", sequence.name())
         })?;
     }
     let txn = falcon.begin();
-    let _ = writeln!(text, "{txn:?} {}", txn.id());
+    shown(format_args!("{txn:?} {}", txn.id()));
     let counts = falcon.statistics();
     for (name, count) in counts.iter() {
         told(counts.get(name) == Some(count), || format!("count {name} is not found"))?;
     }
     let lines = counts.to_string().lines().count();
-    told(lines == counts.iter().len(), || format!("{lines} lines of counts"))?;
-    told(text.lines().count() >= 2, || format!("all that is shown is {text:?}"))
+    told(lines == counts.iter().len(), || format!("{lines} lines of counts"))
+}
+
+/// Writes something out, which must not panic.
+fn shown(what: std::fmt::Arguments<'_>) {
+    drop(what.to_string());
 }
 
 fn told(holds: bool, what: impl FnOnce() -> String) -> Result<(), EngineError> {
@@ -66,10 +69,9 @@ pub(super) fn before(disk: &dyn Disk, page_bytes: u64) -> Result<(), EngineError
     for name in LOG {
         log_bytes += disk.metadata(Path::new(name)).map_or(0, |metadata| metadata.len);
     }
-    if log_bytes <= LOG_BYTES_MAX
-        && let Ok(text) = log::dump(disk, LOG.map(Path::new))
-    {
-        told(text.contains("log of database"), || "a log is shown without its head".into())?;
+    // Here and below only a panic would be wrong: what is damaged is told by an error.
+    if log_bytes <= LOG_BYTES_MAX {
+        drop(log::dump(disk, LOG.map(Path::new)));
     }
     let size = PageSize::new(page_bytes).map_err(failure)?;
     for name in PAGES {
@@ -81,9 +83,7 @@ pub(super) fn before(disk: &dyn Disk, page_bytes: u64) -> Result<(), EngineError
             if file.read_exact_at(&mut bytes, number * size.bytes() as u64).is_err() {
                 break;
             }
-            if let Ok(text) = page::dump(&bytes) {
-                told(text.contains("checksum: "), || "a page is shown without its head".into())?;
-            }
+            drop(page::dump(&bytes));
         }
     }
     Ok(())
