@@ -144,7 +144,7 @@ impl Labels {
             self.grow();
         }
         let mask = self.slots.len() - 1;
-        let mut slot = hash(name) as usize & mask;
+        let mut slot = slot_hash(name) & mask;
         while self.slots[slot] != 0 {
             let index = usize::from(self.slots[slot]) - 1;
             if self.more[index] == name {
@@ -165,7 +165,7 @@ impl Labels {
         let size = (self.slots.len() * 2).max(64);
         self.slots = vec![0; size];
         for (index, name) in self.more.iter().enumerate() {
-            let mut slot = hash(name) as usize & (size - 1);
+            let mut slot = slot_hash(name) & (size - 1);
             while self.slots[slot] != 0 {
                 slot = (slot + 1) & (size - 1);
             }
@@ -177,6 +177,18 @@ impl Labels {
 /// What stands before the last `/` of a label.
 pub(super) fn component(name: &'static str) -> &'static str {
     name.rsplit_once('/').map_or(name, |(component, _)| component)
+}
+
+/// Where a name is looked for first: by its length and its last bytes, in which names differ.
+#[inline]
+fn slot_hash(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let last = match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    };
+    let mixed = (last ^ (bytes.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 40) as usize
 }
 
 /// FNV-1a, 64 bits: the same in every build.

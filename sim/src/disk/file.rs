@@ -32,6 +32,12 @@ pub(super) struct Data {
 }
 
 impl Data {
+    /// Gives its pages back, if nobody else holds them.
+    pub(super) fn give_to(self, pool: &mut PagePool) {
+        pool.give(self.before);
+        pool.give(Some(self.after));
+    }
+
     /// Where its first sector begins in the file.
     pub(super) fn offset(&self) -> u64 {
         self.page * PAGE_BYTES as u64
@@ -128,6 +134,16 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// Gives back the pages that nobody else holds.
+    pub(super) fn give_to(self, pool: &mut PagePool) {
+        for op in self.log {
+            if let Micro::Data(data) = op.micro {
+                data.give_to(pool);
+            }
+        }
+        self.pages.give_to(pool);
+    }
+
     /// The file as a boot finds it.
     pub(super) fn from_platter(file: &PlatterFile) -> Self {
         let cold = ColdPages::of(&file.pages);

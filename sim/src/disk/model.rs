@@ -109,6 +109,14 @@ pub struct DiskModel {
     pub(super) cut_survivors: u64,
 }
 
+impl Drop for DiskModel {
+    // What a run has written the next one writes over.
+    fn drop(&mut self) {
+        self.give_pages();
+        self.pool.leave();
+    }
+}
+
 impl DiskModel {
     /// An empty disk.
     pub fn new(config: DiskConfig) -> Self {
@@ -130,7 +138,7 @@ impl DiskModel {
             nodes,
             handles: Vec::new(),
             free_handles: Vec::new(),
-            pool: PagePool::default(),
+            pool: PagePool::take_spare(),
             next_seq: 0,
             next_call: 0,
             next_file,
@@ -145,6 +153,21 @@ impl DiskModel {
             cold: true,
             cut_survivors: 0,
         }
+    }
+
+    /// Gives back all pages that nobody else holds.
+    fn give_pages(&mut self) {
+        let pool = &mut self.pool;
+        for flushed in std::mem::take(&mut self.flushed) {
+            flushed.data.give_to(pool);
+        }
+        for node in std::mem::take(&mut self.nodes).into_values() {
+            node.give_to(pool);
+        }
+        for image in std::mem::take(&mut self.images) {
+            image.give_to(pool);
+        }
+        std::mem::replace(&mut self.platter, Platter::new()).give_to(pool);
     }
 
     /// What the disk is.

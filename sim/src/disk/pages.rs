@@ -4,8 +4,10 @@
 //!
 //! A page is never changed once it is shared: a write makes a new one. A table is a map of chunks of
 //! 64 pages, themselves shared, so that cloning a table costs one pointer for 256 KiB of file. Pages
-//! that nobody holds any more go to a pool and are filled again.
+//! that nobody holds any more go to a pool and are filled again, those of a disk that is gone by the next
+//! disk of its OS thread. What was in them is never seen.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +29,11 @@ pub type PageRef = Arc<[u8; PAGE_BYTES]>;
 
 type Chunk = [Option<PageRef>; CHUNK_PAGES];
 
+thread_local! {
+    /// The free pages of a disk that is gone.
+    static SPARE: Cell<Vec<PageRef>> = const { Cell::new(Vec::new()) };
+}
+
 /// Pages that nobody holds any more.
 #[derive(Debug, Default)]
 pub struct PagePool {
@@ -41,18 +48,37 @@ impl Clone for PagePool {
 }
 
 impl PagePool {
+    /// The pages that the last disk of this OS thread has left, if no other took them.
+    pub fn take_spare() -> PagePool {
+        PagePool { free: SPARE.try_with(Cell::take).unwrap_or_default() }
+    }
+
+    /// Leaves the pages to the next disk of this OS thread, unless more wait for it.
+    pub fn leave(&mut self) {
+        let free = std::mem::take(&mut self.free);
+        let _ = SPARE.try_with(|spare| {
+            let other = spare.take();
+            spare.set(if free.len() > other.len() { free } else { other });
+        });
+    }
+
     /// A page of its own with `bytes` written at `at` over what `base` holds; no base reads as zeros.
     #[inline]
     pub fn overlay(&mut self, base: Option<&PageRef>, at: usize, bytes: &[u8]) -> PageRef {
         let mut page = self.free.pop().unwrap_or_else(|| Arc::new([0; PAGE_BYTES]));
         let fresh = Arc::get_mut(&mut page).expect("a free page is held by the pool alone");
-        if bytes.len() < PAGE_BYTES {
-            match base {
-                Some(base) => fresh.copy_from_slice(&base[..]),
-                None => fresh.fill(0),
+        let end = at + bytes.len();
+        match base {
+            Some(base) => {
+                fresh[..at].copy_from_slice(&base[..at]);
+                fresh[end..].copy_from_slice(&base[end..]);
+            }
+            None => {
+                fresh[..at].fill(0);
+                fresh[end..].fill(0);
             }
         }
-        fresh[at..at + bytes.len()].copy_from_slice(bytes);
+        fresh[at..end].copy_from_slice(bytes);
         page
     }
 
@@ -136,6 +162,15 @@ impl PageTable {
                 None => out.fill(0),
             }
             done += len;
+        }
+    }
+
+    /// Gives every page back that nobody else holds.
+    pub fn give_to(self, pool: &mut PagePool) {
+        for chunk in self.chunks.into_values().filter_map(Arc::into_inner) {
+            for page in chunk {
+                pool.give(page);
+            }
         }
     }
 

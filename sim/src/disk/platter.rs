@@ -125,6 +125,13 @@ impl Platter {
         Platter { files: BTreeMap::new(), tree: Tree::new() }
     }
 
+    /// Gives back the pages that nobody else holds.
+    pub(super) fn give_to(self, pool: &mut PagePool) {
+        for file in self.files.into_values() {
+            file.pages.give_to(pool);
+        }
+    }
+
     /// The file with this number.
     pub(super) fn file(&mut self, file: FileId) -> &mut PlatterFile {
         self.files.entry(file).or_default()
