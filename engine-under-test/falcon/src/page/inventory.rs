@@ -99,7 +99,9 @@ impl<'a> InventoryPage<'a> {
         checker.ensure(place == header.id.number, ORDINAL, "ordinal", ordinal, || {
             format!("that of an inventory page which lies here, but {place} is its place")
         })?;
-        let set: u32 = bytes[BITS..].iter().map(|byte| byte.count_ones()).sum();
+        // Eight bytes at a time: a page's size is a multiple of them, and so is where the bits begin.
+        let (words, []) = bytes[BITS..].as_chunks::<8>() else { unreachable!("an odd page") };
+        let set: u32 = words.iter().map(|word| u64::from_le_bytes(*word).count_ones()).sum();
         let count = u32_at(bytes, FREE_COUNT);
         checker.ensure(count == set, FREE_COUNT, "free count", count, || {
             format!("{set}, the bits that are set")

@@ -112,7 +112,10 @@ impl<'a> SectionPage<'a> {
 
     /// Those of them at a slot or behind it.
     pub fn children_from(self, slot: u16) -> impl Iterator<Item = (u16, PageNumber)> + 'a {
-        (slot..self.slot_count()).filter_map(move |slot| Some((slot, self.child(slot)?)))
+        let (numbers, _) = self.bytes[SLOTS..].as_chunks::<SLOT_BYTES>();
+        let children = (0..).zip(numbers.iter().map(|number| u32::from_le_bytes(*number)));
+        let from = children.skip(slot.into()).filter(|(_, number)| *number != 0);
+        from.map(|(slot, number)| (slot, PageNumber(number)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! # Method
 //!
 //! The block that an entry belongs to is decoded, changed and encoded again; what lies behind it is shifted.
-//! A block that has grown past its limit becomes two halves, unless the entry came at the very end: then it
+//! An entry that comes to a block with room goes the [shorter way](super::in_place). A block that has grown past its limit becomes two halves, unless the entry came at the very end: then it
 //! begins a new block and leaves a full one behind, as keys that ascend want it.
 //!
 //! # Invariant
@@ -106,8 +106,20 @@ impl<'a> IndexPageMut<'a> {
     ) -> Result<(), InsertError> {
         self.check_new(key, child)?;
         let number = self.read().block_for(key);
-        let entry = EntryBuf { key: key.to_buf(), child };
-        let groups = self.with_entry(number, entry)?;
+        if let Some(inserted) = self.insert_in_place(number, key, child) {
+            return inserted;
+        }
+        self.insert_anew(number, key, child)
+    }
+
+    /// Puts in an entry by writing its block anew.
+    pub(super) fn insert_anew(
+        &mut self,
+        number: usize,
+        key: IndexKey<'_>,
+        child: Option<PageNumber>,
+    ) -> Result<(), InsertError> {
+        let groups = self.with_entry(number, EntryBuf { key: key.to_buf(), child })?;
         self.replace_block(number, &groups).map_err(InsertError::NoRoom)
     }
 
@@ -280,7 +292,7 @@ fn encode(groups: &[Vec<EntryBuf>], start: usize) -> (Vec<u8>, Vec<Block>) {
         blocks.push(Block { start: start + written.len(), entries: group.len() });
         let mut before: &[u8] = &[];
         for entry in group {
-            entry::append(&mut written, before, entry);
+            entry::append(&mut written, before, entry.key.borrow(), entry.child);
             before = &entry.key.key;
         }
     }

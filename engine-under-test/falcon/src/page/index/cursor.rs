@@ -59,7 +59,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn current(&self) -> IndexKey<'_> {
+    /// Where the next entry lies, unless one was read and not lent.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The child of the entry that was read last.
+    pub(super) fn child(&self) -> Option<PageNumber> {
+        self.child
+    }
+
+    /// The key of the entry that was read last.
+    pub(super) fn current(&self) -> IndexKey<'_> {
         IndexKey { key: self.key.bytes(), record: self.record }
     }
 

@@ -90,15 +90,19 @@ pub(super) fn read(bytes: &[u8], at: usize, has_child: bool) -> Option<Stored<'_
     Some(Stored { prefix, suffix, record, child, end: at })
 }
 
-/// Appends `entry`, which comes behind `before` in its block.
-pub(super) fn append(out: &mut Vec<u8>, before: &[u8], entry: &EntryBuf) {
-    let key = &entry.key.key;
+/// Appends an entry, which comes behind the key `before` in its block.
+pub(super) fn append(
+    out: &mut Vec<u8>,
+    before: &[u8],
+    IndexKey { key, record }: IndexKey<'_>,
+    child: Option<PageNumber>,
+) {
     let prefix = shared(before, key);
     varint::append(out, prefix as u64);
     varint::append(out, (key.len() - prefix) as u64);
-    out.extend(&key[prefix..]);
-    varint::append(out, entry.key.record.0);
-    if let Some(child) = entry.child {
+    out.extend_from_slice(&key[prefix..]);
+    varint::append(out, record.0);
+    if let Some(child) = child {
         out.extend(child.0.to_le_bytes());
     }
 }

@@ -36,6 +36,7 @@
 mod change;
 mod cursor;
 mod entry;
+mod in_place;
 mod node;
 mod split;
 

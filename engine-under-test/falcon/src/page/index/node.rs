@@ -108,7 +108,7 @@ impl<'a> IndexPage<'a> {
     }
 
     fn check_blocks(&self, checker: Checker, key_max: usize) -> Result<(), PageError> {
-        let mut walk = Walk { key: Vec::new(), record: RecordNumber(0), at: self.entries_start() };
+        let mut walk = Walk { at: self.entries_start(), ..Walk::default() };
         let mut entries = 0;
         for number in 0..self.block_count() {
             let block = self.block(number);
@@ -163,16 +163,18 @@ impl<'a> IndexPage<'a> {
         {
             return Err(broken("one with another child"));
         }
-        let mut key = walk.key[..stored.prefix].to_vec();
-        key.extend(stored.suffix);
-        let found = IndexKey { key: &key, record: stored.record };
+        walk.next.clear();
+        walk.next.extend_from_slice(&walk.key[..stored.prefix]);
+        walk.next.extend_from_slice(stored.suffix);
+        let found = IndexKey { key: &walk.next, record: stored.record };
         if !is_first && found <= (IndexKey { key: &walk.key, record: walk.record }) {
             return Err(broken("behind the entry before it"));
         }
         if self.high().is_some_and(|high| found >= high) {
             return Err(broken("below the high key"));
         }
-        *walk = Walk { record: stored.record, at: stored.end, key };
+        (walk.record, walk.at) = (stored.record, stored.end);
+        std::mem::swap(&mut walk.key, &mut walk.next);
         Ok(())
     }
 
@@ -331,8 +333,11 @@ impl<'a> IndexPage<'a> {
 }
 
 /// How far a check has come.
+#[derive(Default)]
 struct Walk {
     key: Vec<u8>,
+    /// Memory for the key that comes.
+    next: Vec<u8>,
     record: RecordNumber,
     at: usize,
 }

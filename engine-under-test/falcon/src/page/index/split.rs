@@ -130,7 +130,7 @@ fn cuts(groups: &[Vec<EntryBuf>]) -> Vec<Cut> {
 
 fn entry_bytes(before: &[u8], entry: &EntryBuf) -> usize {
     let mut written = Vec::new();
-    entry::append(&mut written, before, entry);
+    entry::append(&mut written, before, entry.key.borrow(), entry.child);
     written.len()
 }
 
