@@ -73,7 +73,8 @@ impl Cache {
         queue.wanted.notify_all();
         while self.write_next_run(false) {}
         queue.wait_until_done()?;
-        let versions = self.versions.as_ref().map(|versions| (versions, versions.take()));
+        let versions = self.versions.as_ref();
+        let versions = versions.map(|versions| Ok((versions, versions.take()?))).transpose()?;
         match &self.double_write {
             _ if planted!("checkpoint_without_sync") => {}
             Some(double_write) => double_write.sync_pages(&self.files)?,

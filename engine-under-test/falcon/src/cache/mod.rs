@@ -40,7 +40,7 @@ pub use double_write::{DoubleWrite, DoubleWriteConfig, DoubleWriteCounters, Repa
 pub use files::Files;
 pub use guard::{PageRead, PageWrite};
 pub use io_threads::IoThreads;
-pub use versions::Versions;
+pub use versions::{Seal, Versions};
 
 use crate::lockfree::bucket::{Bucket, Found};
 use crate::log::Log;
@@ -208,6 +208,11 @@ impl Cache {
     pub fn with_versions(mut self, versions: Versions) -> Cache {
         self.versions = Some(versions);
         self
+    }
+
+    /// How new its pages are on the disk, if that is known.
+    pub(crate) fn versions(&self) -> Option<&Versions> {
+        self.versions.as_ref()
     }
 
     /// Where pages are copied before they are written in place, if they are.

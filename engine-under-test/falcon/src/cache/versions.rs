@@ -9,40 +9,69 @@
 //! others, *Parity Lost and Parity Regained*, FAST 2008), which call it version mirroring.
 //!
 //! ```text
-//! a block of 512 bytes
-//! byte 0..4     4..8    8..16     16..
-//!      CRC-32C  number  database  62 places in the log, eight bytes each: those of the pages from
-//!                                 number / tablespaces * 62 on, of tablespace number % tablespaces
+//! the file     block 0, copy 0 | block 0, copy 1 | block 1, copy 0 | block 1, copy 1 | …  4,096 bytes each
+//!
+//! a copy       byte 0..4     4..8   8..16     16..24  24..26  26..32  32..
+//!                   CRC-32C  place  database  save    format  zero    508 places in the log, eight bytes each:
+//!                                                                     of pages from block / tablespaces * 508
+//!                                                                     on, of tablespace block % tablespaces
 //! ```
 //!
-//! Numbers are little-endian. The checksum covers the rest of the block.
+//! Numbers are little-endian; `place` is that of the copy in the file, in copies. The checksum covers the rest.
 //!
-//! A checkpoint takes the places that are new before it syncs the pages, and writes them after that: what the
+//! A checkpoint takes the places that are new before it syncs the pages, and saves them after that: what the
 //! file says of a page was durable before. A crash may leave older places than the pages have, which is nothing
 //! to tell of, and so may an eviction.
 //!
+//! # Bound to the log
+//!
+//! A device that forgets writes may forget those of a page and of its block together. So saves have numbers, a
+//! copy has that of the save which wrote it, and when a save is durable the record of its checkpoint seals it in
+//! the log: with its number and the sum of a hash of all copies that count ([`Seal`]). A copy counts as of a save
+//! if it is the later of its block's two, up to that save. An opening adds up those that count as of the last
+//! seal in the log; if the sum is another, a write of this file is lost, and it is refused.
+//!
+//! A save writes each block over the copy that does not count, and the next one begins when this one is sealed,
+//! durably. So whatever a crash leaves of a save that was not sealed, old, new, torn or nothing, all copies that
+//! count are as they were; each copy has 4,096 bytes to itself, the largest sector that there is. What an opening
+//! finds of such a save is saved again by its own checkpoint, before that is sealed, under a number that is
+//! higher than any in the file: none of it can come to count.
+//!
+//! What cannot be known: where log, pages and this file have all gone back to what they were at an earlier time,
+//! it is as if the database had not lived since.
+//!
 //! # Invariant
 //!
-//! Nothing depends on the file. A block that is not whole, or of another database, says nothing of its pages,
-//! and one that is not there likewise.
+//! All copies that count as of the last seal in the log are durable, and none of them is written over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use falconry_seam::disk::File;
 use falconry_seam::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::read_ahead::ReadAhead;
 use crate::{Error, Lsn, PageId, PageNumber, Result, TablespaceId};
 
-const BLOCK_BYTES: usize = 512;
-const HEAD_BYTES: usize = 16;
+/// The newest format that is known here. The first had one copy of a block, and no seal; it says nothing now.
+const FORMAT: u16 = 2;
+const COPY_BYTES: usize = 4_096;
+const HEAD_BYTES: usize = 32;
 /// Pages of a block.
-const PAGES: u32 = ((BLOCK_BYTES - HEAD_BYTES) / 8) as u32;
+const PAGES: u32 = ((COPY_BYTES - HEAD_BYTES) / 8) as u32;
 
-/// Blocks that are read at a time.
-const PIECE_BLOCKS: usize = 128;
+type Places = [Lsn; PAGES as usize];
+
+/// What the log says of the file: which save a checkpoint has made durable, and what all copies come to that
+/// count as of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seal {
+    /// The number of the save, from 1; 0 before the first.
+    pub save: u64,
+    /// The hashes of the copies, added up without regard to overflow.
+    pub sum: u64,
+}
 
 /// How new the pages of some tablespaces are on the disk.
 pub struct Versions {
@@ -55,51 +84,132 @@ pub struct Versions {
 
 #[derive(Default)]
 struct State {
-    blocks: BTreeMap<u32, [Lsn; PAGES as usize]>,
-    /// Those with places that the file does not have.
+    blocks: BTreeMap<u32, Block>,
+    /// Those with places that the copy which counts does not have, or none does.
     new: BTreeSet<u32>,
+    /// The other copies, as far as an opening found any and has not yet heard what the log says.
+    other: BTreeMap<u32, Block>,
+    /// The highest number of a save.
+    save: u64,
+    /// Whether a save begins only when the one before it is sealed,
+    is_bound: bool,
+    /// and whether that is so.
+    is_sealed: bool,
+}
+
+#[derive(Clone)]
+struct Block {
+    places: Box<Places>,
+    /// The copy that counts.
+    copy: Option<InFile>,
+}
+
+/// A copy of a block in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct InFile {
+    /// Its place in the file, in copies.
+    place: u32,
+    save: u64,
+    hash: u64,
 }
 
 /// Blocks as they are to be written.
-pub(super) struct Taken(Vec<(u32, [u8; BLOCK_BYTES])>);
+pub(super) struct Taken(Vec<(u32, InFile, Vec<u8>)>);
+
+impl Block {
+    /// Nothing is known of its pages.
+    fn unknown() -> Block {
+        Block { places: Box::new([Lsn(0); PAGES as usize]), copy: None }
+    }
+
+    fn save(&self) -> u64 {
+        self.copy.map_or(0, |copy| copy.save)
+    }
+}
 
 impl Versions {
     /// Opens the file, new and empty or with what a life before this one left in it, for pages of the
-    /// tablespaces below that number. Nothing is written.
+    /// tablespaces below that number. The later copy of each block counts, until the log is heard. Nothing is
+    /// written.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`].
+    /// [`Error::Io`], [`Error::Newer`].
     pub fn open(
         file: Arc<dyn File>,
         path: &Path,
         database: u64,
         tablespaces: u32,
     ) -> Result<Versions> {
-        let mut state = State::default();
-        let mut piece = vec![0; PIECE_BLOCKS * BLOCK_BYTES];
-        for first in (0..).step_by(PIECE_BLOCKS) {
-            let offset = u64::from(first) * BLOCK_BYTES as u64;
-            let read = read_upto(&*file, &mut piece, offset);
-            let read = read.map_err(|error| Error::io("read", path, error))?;
-            for (number, block) in (first..).zip(piece[..read].chunks_exact(BLOCK_BYTES)) {
-                if let Some(places) = decode(number, database, block) {
-                    state.blocks.insert(number, places);
-                }
+        let mut state = State { is_sealed: true, ..State::default() };
+        let len = file.len().map_err(|error| Error::io("measure", path, error))?;
+        let mut reader = ReadAhead::new(len, |buffer, offset| {
+            let read = file.read_exact_at(buffer, offset);
+            read.map_err(|error| Error::io("read", path, error))
+        });
+        for place in 0..(len / COPY_BYTES as u64).try_into().unwrap_or(u32::MAX) {
+            let bytes = reader.at(offset_of(place), COPY_BYTES as u64)?;
+            let Some((format, block)) = decode(place, database, bytes) else { continue };
+            if format > FORMAT {
+                return Err(Error::Newer { file: path.into(), found: format, known: FORMAT });
             }
-            if read < piece.len() {
-                break;
-            }
+            state.found(place / 2, block);
         }
         let path = path.to_path_buf();
         Ok(Versions { file, path, database, tablespaces, state: Mutex::new(state) })
     }
 
-    /// The page whose place in the log is the latest. The log was durable up to there.
+    /// From now on those copies count that did as of the last seal in the log, and each save waits for the seal
+    /// of the one before. Without a seal, in the log of an earlier Falcon or of a database that has made no
+    /// checkpoint yet, nothing counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] if they are not what was sealed.
+    pub(crate) fn bind(&self, seal: Option<Seal>) -> Result<()> {
+        let mut state = self.state();
+        state.is_bound = true;
+        let Some(seal) = seal else {
+            state.forget();
+            return Ok(());
+        };
+        state.go_back_to(seal.save);
+        let found = state.sum();
+        if found == seal.sum {
+            return Ok(());
+        }
+        let what = format!(
+            "its blocks come to {found:#018x}, and the log says {:#018x}: a write is lost, and pages may have \
+             lost theirs with it; without a backup, make_versions_anew opens what there is",
+            seal.sum
+        );
+        let place = format!("save {}", seal.save);
+        Err(Error::Damaged { file: self.path.clone(), place, what })
+    }
+
+    /// From now on nothing counts, whatever the log says; as [`Versions::bind`] else.
+    pub(crate) fn bind_anew(&self) {
+        let mut state = self.state();
+        state.is_bound = true;
+        state.forget();
+    }
+
+    /// What the record of a checkpoint says of the last save.
+    pub(crate) fn seal(&self) -> Seal {
+        let state = self.state();
+        Seal { save: state.save, sum: state.sum() }
+    }
+
+    /// The log has that, durably.
+    pub(crate) fn sealed(&self) {
+        self.state().is_sealed = true;
+    }
+
+    /// The page whose place in the log is the latest, by whatever copy. The log was durable up to there.
     pub(crate) fn latest(&self) -> Option<(PageId, Lsn)> {
         let state = self.state();
-        let of_blocks = state.blocks.iter().flat_map(|(number, places)| {
-            (0..).zip(places).map(|(slot, lsn)| (self.page(*number, slot), *lsn))
+        let of_blocks = state.blocks.iter().chain(&state.other).flat_map(|(number, block)| {
+            (0..).zip(&*block.places).map(|(slot, lsn)| (self.page(*number, slot), *lsn))
         });
         of_blocks.filter(|(_, lsn)| *lsn > Lsn(0)).max_by_key(|(_, lsn)| *lsn)
     }
@@ -107,7 +217,7 @@ impl Versions {
     /// The place in the log that a page has at least; 0 if nothing is known of it.
     pub(super) fn of(&self, page: PageId) -> Lsn {
         let (number, slot) = self.place(page);
-        self.state().blocks.get(&number).map_or(Lsn(0), |places| places[slot])
+        self.state().blocks.get(&number).map_or(Lsn(0), |block| block.places[slot])
     }
 
     /// Pages were written, each with the changes up to that place in the log. They need not be durable.
@@ -115,40 +225,58 @@ impl Versions {
         let mut state = self.state();
         for (page, lsn) in pages {
             let (number, slot) = self.place(page);
-            state.blocks.entry(number).or_insert([Lsn(0); PAGES as usize])[slot] = lsn;
+            state.blocks.entry(number).or_insert_with(Block::unknown).places[slot] = lsn;
             state.new.insert(number);
         }
     }
 
-    /// Takes what the file does not have. All of it must be durable on the pages before it is written.
-    pub(super) fn take(&self) -> Taken {
+    /// Takes what the file does not have. All of it must be durable on the pages before it is saved.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] if the log is bound and does not have the last seal: what counts is not known.
+    pub(super) fn take(&self) -> Result<Taken> {
         let mut state = self.state();
+        if state.is_bound && !state.is_sealed {
+            return Err(Error::Stopped(
+                "the log does not tell of the last save of versions".into(),
+            ));
+        }
         let new = std::mem::take(&mut state.new);
+        if !new.is_empty() {
+            state.save += 1;
+            state.is_sealed = false;
+        }
         let blocks = new.into_iter().map(|number| {
-            let places = &state.blocks[&number];
-            (number, encode(number, self.database, places))
+            let Block { places, copy } = &state.blocks[&number];
+            // The other one of the two.
+            let place = copy.map_or(number * 2, |copy| copy.place ^ 1);
+            let bytes = encode(place, self.database, state.save, places);
+            (number, InFile { place, save: state.save, hash: hash_of(place, &bytes) }, bytes)
         });
-        Taken(blocks.collect())
+        Ok(Taken(blocks.collect()))
     }
 
     /// Writes what was taken, durably.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: what the file has of these blocks is unknown, and nothing else is wrong.
+    /// [`Error::Io`]: what the file has of this save is unknown, and nothing else is wrong.
     pub(super) fn save(&self, taken: &Taken) -> Result<()> {
         let Taken(blocks) = taken;
         if blocks.is_empty() {
             return Ok(());
         }
-        // Neighbours in one write.
-        for run in blocks.chunk_by(|(one, _), (next, _)| one + 1 == *next) {
-            let bytes: Vec<u8> = run.iter().flat_map(|(_, block)| block).copied().collect();
-            let offset = u64::from(run[0].0) * BLOCK_BYTES as u64;
-            let written = self.file.write_all_at(&bytes, offset);
+        for (_, copy, bytes) in blocks {
+            let written = self.file.write_all_at(bytes, offset_of(copy.place));
             written.map_err(|error| Error::io("write", &self.path, error))?;
         }
-        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
+        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))?;
+        let mut state = self.state();
+        for (number, copy, _) in blocks {
+            state.blocks.get_mut(number).expect("it was taken").copy = Some(*copy);
+        }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,61 +296,127 @@ impl Versions {
     }
 }
 
-/// Reads until the buffer is full or the file ends; returns how much that is.
-fn read_upto(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        match file.read_at(&mut buffer[read..], offset + read as u64) {
-            Ok(0) => break,
-            Ok(bytes) => read += bytes,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+impl State {
+    /// Takes a copy that is in the file; of two the later one counts.
+    fn found(&mut self, number: u32, block: Block) {
+        self.save = self.save.max(block.save());
+        match self.blocks.get(&number) {
+            Some(first) if first.save() >= block.save() => self.other.insert(number, block),
+            _ => {
+                let first = self.blocks.insert(number, block);
+                first.and_then(|first| self.other.insert(number, first))
+            }
+        };
+    }
+
+    /// Makes those copies count that did as of a save. What is later is to be written over.
+    fn go_back_to(&mut self, save: u64) {
+        let mut other = std::mem::take(&mut self.other);
+        for (number, block) in &mut self.blocks {
+            if block.save() > save {
+                let earlier = other.remove(number).filter(|block| block.save() <= save);
+                *block = earlier.unwrap_or_else(Block::unknown);
+                self.new.insert(*number);
+            }
+        }
+        self.save = self.save.max(save);
+    }
+
+    /// Makes no copy count. All are to be written over.
+    fn forget(&mut self) {
+        self.other.clear();
+        for (number, block) in &mut self.blocks {
+            *block = Block::unknown();
+            self.new.insert(*number);
         }
     }
-    Ok(read)
+
+    fn sum(&self) -> u64 {
+        let hashes = self.blocks.values().filter_map(|block| block.copy).map(|copy| copy.hash);
+        hashes.fold(0, u64::wrapping_add)
+    }
 }
 
-fn encode(number: u32, database: u64, places: &[Lsn; PAGES as usize]) -> [u8; BLOCK_BYTES] {
-    let mut block = [0; BLOCK_BYTES];
-    block[4..8].copy_from_slice(&number.to_le_bytes());
-    block[8..16].copy_from_slice(&database.to_le_bytes());
-    for (to, lsn) in block[HEAD_BYTES..].chunks_exact_mut(8).zip(places) {
+fn offset_of(place: u32) -> u64 {
+    u64::from(place) * COPY_BYTES as u64
+}
+
+/// What a copy adds to the sum: its place, its save and, by its checksum, all else of it.
+fn hash_of(place: u32, bytes: &[u8]) -> u64 {
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let sum = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
+    mix(mix(u64::from(place) << 32 | u64::from(sum)) ^ word(16))
+}
+
+/// One step of SplitMix64 (Steele, Lea and Flood, 2014).
+fn mix(word: u64) -> u64 {
+    let mut word = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    word ^ (word >> 31)
+}
+
+fn encode(place: u32, database: u64, save: u64, places: &Places) -> Vec<u8> {
+    let mut bytes = vec![0; COPY_BYTES];
+    bytes[4..8].copy_from_slice(&place.to_le_bytes());
+    bytes[8..16].copy_from_slice(&database.to_le_bytes());
+    bytes[16..24].copy_from_slice(&save.to_le_bytes());
+    bytes[24..26].copy_from_slice(&FORMAT.to_le_bytes());
+    for (to, lsn) in bytes[HEAD_BYTES..].chunks_exact_mut(8).zip(places) {
         to.copy_from_slice(&lsn.0.to_le_bytes());
     }
-    let sum = crc32c::crc32c(&block[4..]);
-    block[..4].copy_from_slice(&sum.to_le_bytes());
-    block
+    let sum = crc32c::crc32c(&bytes[4..]);
+    bytes[..4].copy_from_slice(&sum.to_le_bytes());
+    bytes
 }
 
-/// What a block says; nothing, if it is not whole, in another place than its own, or of another database.
-fn decode(number: u32, database: u64, block: &[u8]) -> Option<[Lsn; PAGES as usize]> {
-    let sum = crc32c::crc32c(&block[4..]);
-    let is_ours = block[..4] == sum.to_le_bytes()
-        && block[4..8] == number.to_le_bytes()
-        && block[8..16] == database.to_le_bytes();
-    let mut places = [Lsn(0); PAGES as usize];
-    for (lsn, bytes) in places.iter_mut().zip(block[HEAD_BYTES..].chunks_exact(8)) {
-        *lsn = Lsn(u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+/// What a copy says, and in which format; nothing, if it is not whole, in another place than its own, or of
+/// another database.
+fn decode(place: u32, database: u64, bytes: &[u8]) -> Option<(u16, Block)> {
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let is_ours = bytes[..4] == crc32c::crc32c(&bytes[4..]).to_le_bytes()
+        && bytes[4..8] == place.to_le_bytes()
+        && word(8) == database;
+    if !is_ours {
+        return None;
     }
-    is_ours.then_some(places)
+    let mut block = Block::unknown();
+    for (at, lsn) in (HEAD_BYTES..).step_by(8).zip(&mut *block.places) {
+        *lsn = Lsn(word(at));
+    }
+    block.copy = Some(InFile { place, save: word(16), hash: hash_of(place, bytes) });
+    Some((u16::from_le_bytes([bytes[24], bytes[25]]), block))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_block_is_read_as_it_was_written_and_in_no_other_form() {
+    fn places(last: u64) -> Places {
         let mut places = [Lsn(0); PAGES as usize];
-        (places[0], places[61]) = (Lsn(7), Lsn(u64::MAX));
-        let block = encode(3, 0xDB, &places);
-        assert_eq!(decode(3, 0xDB, &block), Some(places));
-        assert_eq!(decode(4, 0xDB, &block), None);
-        assert_eq!(decode(3, 0xDC, &block), None);
-        for at in 0..BLOCK_BYTES {
-            let mut damaged = block;
+        (places[0], places[507]) = (Lsn(7), Lsn(last));
+        places
+    }
+
+    #[test]
+    fn a_copy_is_read_as_it_was_written_and_in_no_other_form() {
+        let bytes = encode(3, 0xDB, 9, &places(u64::MAX));
+        let (format, block) = decode(3, 0xDB, &bytes).expect("it is whole");
+        assert_eq!((format, *block.places), (FORMAT, places(u64::MAX)));
+        let hash = hash_of(3, &bytes);
+        assert_eq!(block.copy, Some(InFile { place: 3, save: 9, hash }));
+        assert!(decode(4, 0xDB, &bytes).is_none() && decode(3, 0xDC, &bytes).is_none());
+        for at in 0..COPY_BYTES {
+            let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert_eq!(decode(3, 0xDB, &damaged), None, "byte {at}");
+            assert!(decode(3, 0xDB, &damaged).is_none(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn copies_that_differ_in_anything_have_other_hashes() {
+        let hash = |place, save, last| hash_of(place, &encode(place, 0xDB, save, &places(last)));
+        let hashes = [hash(3, 9, 5), hash(2, 9, 5), hash(3, 8, 5), hash(3, 9, 6)];
+        assert_eq!(BTreeSet::from(hashes).len(), 4);
     }
 }

@@ -23,14 +23,14 @@ use falconry_seam::thread::{self, JoinHandle};
 use falconry_seam::{always, planted};
 
 use super::engine::Engine;
-use super::files::{self, DOUBLE_WRITE, LOG, TABLESPACES, VERSIONS};
+use super::files::{self, DOUBLE_WRITE, LOG, TABLESPACES};
 use super::pending::Pending;
 use super::reclaim::{self, Reclaims};
 use super::schema::TableSpec;
 use super::statistics::{Counters, Statistics};
 use super::ticker::Ticker;
 use super::verify::{self, VerifyReport};
-use super::{Options, catalogue, ddl, gopher};
+use super::{Options, catalogue, ddl, gopher, versions};
 use crate::admission::Admission;
 use crate::cache::{Cache, DoubleWrite, DoubleWriteConfig, Files, IoThreads, Versions};
 use crate::lock::LockManager;
@@ -124,15 +124,16 @@ impl Database {
         let database = log_identity(identity.database);
         // Nothing is written before all files were looked at.
         let double_write = double_write(&**disk, options, page_size, database)?;
-        let found = found_versions(&**disk, database)?;
+        let found = versions::find(&**disk, database)?;
         let known = found.as_ref().and_then(Versions::latest);
         let written = double_write.latest_copy().into_iter().chain(known);
         let (names, written) = (LOG.map(Path::new), written.max_by_key(|(_, lsn)| *lsn));
         let (log, tail) = Log::open_beyond(&**disk, names, options.log, database, written)?;
-        let repaired = double_write.repair(&page_files)?;
-        let versions =
-            found.map_or_else(|| versions(&**disk, database, &OpenOptions::CREATE), Ok)?;
         let log = Arc::new(log);
+        let mut inventory = Inventory::take(&log, page_size, tail.recovery_start)?;
+        let is_anew = options.make_versions_anew;
+        let versions = versions::bound(&**disk, database, found, inventory.seal, is_anew)?;
+        let repaired = double_write.repair(&page_files)?;
         let cache = Cache::new(options.cache(), page_files, Arc::clone(&log) as _)?;
         let mut cache = cache.with_versions(versions);
         let whole_bytes = disk.atomic_unit().min(OS_PAGE_BYTES) as usize;
@@ -143,7 +144,7 @@ impl Database {
         }
         let cache = Arc::new(cache);
         let mut store = Store::new(Arc::clone(&cache), Arc::clone(&log), &[1; TABLESPACES.len()]);
-        let (mut report, inventory) = recovery::redo(&store, tail)?;
+        let mut report = recovery::redo(&store, tail, &mut inventory)?;
         report.repaired = repaired;
         set_inventories(&mut store, &spaces, &inventory)?;
         let ticker = Arc::new(Ticker::default());
@@ -408,19 +409,6 @@ fn double_write(
     DoubleWrite::open(file, Path::new(DOUBLE_WRITE), page_size, database, config)
 }
 
-/// Nothing for the database of an earlier Falcon.
-fn found_versions(disk: &dyn Disk, database: u64) -> Result<Option<Versions>> {
-    match versions(disk, database, &OpenOptions::READ_WRITE) {
-        Err(Error::Missing { .. }) => Ok(None),
-        versions => versions.map(Some),
-    }
-}
-
-fn versions(disk: &dyn Disk, database: u64, options: &OpenOptions) -> Result<Versions> {
-    let file = files::open(disk, VERSIONS, options)?;
-    Versions::open(file, Path::new(VERSIONS), database, TABLESPACES.len() as u32)
-}
-
 /// Says of each tablespace how many inventory pages it has, by its file and by the log.
 fn set_inventories(
     store: &mut Store,
@@ -465,6 +453,7 @@ fn engine(options: &Options, store: Store, next_txn: u64, ticker: &Arc<Ticker>) 
         reclaims: Reclaims::default(),
         next_number: AtomicU32::new(0),
         making: Mutex::new(()),
+        one_checkpoint: Mutex::new(()),
         next_txn: AtomicU64::new(next_txn),
         row_bytes_max,
         sequence_batch: options.sequence_batch,

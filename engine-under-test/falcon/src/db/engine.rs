@@ -12,6 +12,7 @@ use super::reclaim::Reclaims;
 use super::schema::TableInfo;
 use super::statistics::Counters;
 use crate::admission::Admission;
+use crate::cache::{Seal, Versions};
 use crate::lock::LockManager;
 use crate::sequence::SequenceInfo;
 use crate::store::{Store, record};
@@ -33,6 +34,9 @@ pub(crate) struct Engine {
     pub(crate) next_number: AtomicU32,
     /// Held by whoever makes a table or a sequence.
     pub(crate) making: Mutex<()>,
+    /// Held by a checkpoint, up to when its record is durable: what that says of the file of versions must be so
+    /// when the next one writes there.
+    pub(crate) one_checkpoint: Mutex<()>,
     /// The longest row, encoded.
     pub(crate) row_bytes_max: usize,
     /// Numbers of a sequence that are made durable at once.
@@ -68,6 +72,8 @@ impl Engine {
     ///
     /// Those of cache and log; the engine has stopped then.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        let _alone = self.one_checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_running()?;
         self.try_checkpoint().inspect_err(|error| self.stop(error))
     }
 
@@ -78,17 +84,20 @@ impl Engine {
             begun_at = log.end();
             begun_at
         });
-        self.store.cache().checkpoint()?;
+        let cache = self.store.cache();
+        cache.checkpoint()?;
         let bound = match planted!("checkpoint_bound_taken_late") {
             true => self.pending.bound(|| log.end()),
             false => bound,
         };
         // The record stands behind the bound, so that a log which begins there still has it.
         let next = self.next_txn.load(Ordering::Relaxed);
-        let parts = [next.to_le_bytes(), begun_at.0.to_le_bytes()];
+        let seal = cache.versions().map_or_else(Seal::default, Versions::seal);
+        let parts = [next, begun_at.0, seal.save, seal.sum].map(u64::to_le_bytes);
         let end = log.append_urgent(record::CHECKPOINT, &parts.each_ref().map(|part| &part[..]))?;
         let moves = log.set_recovery_start(bound);
         log.flush(end)?;
+        cache.versions().inspect(|versions| versions.sealed());
         self.counters.checkpoints.add(1);
         // Where a transaction that is not on pages yet holds the start, whoever waits for room would ask for
         // another checkpoint at once, and keep the processor from the gopher that has to apply it.

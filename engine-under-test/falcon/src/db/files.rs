@@ -8,7 +8,7 @@
 //! | `user.pages`      | tablespace 1                                            |
 //! | `log.1`, `log.2`  | the serial log                                          |
 //! | `double-write`    | second copies of pages that are being written           |
-//! | `versions`        | how new each page is; made anew where it is not there   |
+//! | `versions`        | how new each page is, as the log seals it               |
 //! | `lock`            | held by the process that has the database open          |
 //! | `creating`        | there from before the first of the others until all are |
 //!
@@ -178,7 +178,12 @@ fn remove_marker(disk: &dyn Disk) -> Result<()> {
     }
 }
 
-fn sync_names(disk: &dyn Disk) -> Result<()> {
+/// Makes the names of all files durable.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub(crate) fn sync_names(disk: &dyn Disk) -> Result<()> {
     disk.sync_dir(Path::new("")).map_err(|error| Error::io("sync", "", error))
 }
 

@@ -25,6 +25,7 @@ mod schema;
 mod statistics;
 mod ticker;
 mod verify;
+mod versions;
 
 pub use database::Database;
 pub use options::Options;

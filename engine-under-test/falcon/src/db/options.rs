@@ -48,6 +48,11 @@ pub struct Options {
     /// Numbers of a sequence that are made durable at once, by a commit: 1 to 1,000,000. A crash, and a closing as
     /// well, leaves out as many at most.
     pub sequence_batch: u32,
+    /// Whether an opening takes the files as they are where the file `versions` is missing, or has lost a write, and
+    /// makes it anew. What it said of pages is lost then: one that has lost its last write too, as it may have by
+    /// the same fault, is read as it was before. It is for a database without a backup, and for one opening;
+    /// look at it with [`Database::verify`](crate::Database::verify) afterwards.
+    pub make_versions_anew: bool,
     /// The log's own settings.
     pub log: LogConfig,
 }
@@ -65,6 +70,7 @@ impl Default for Options {
             double_write: true,
             double_write_pages: 1_024,
             sequence_batch: 64,
+            make_versions_anew: false,
             log: LogConfig::default(),
         }
     }

@@ -78,28 +78,31 @@ pub struct RecoveryReport {
     pub rows: u64,
 }
 
-/// Phases 1 and 2: afterwards the pages are as the log's end has them.
+/// Phase 2, when an inventory was taken: afterwards the pages are as the log's end has them.
 ///
 /// # Errors
 ///
 /// Those of log and cache, and [`Error::Damaged`](crate::Error::Damaged) where they do not fit to each
 /// other. Pages may have been written; the next recovery begins where this one did.
-pub(crate) fn redo(store: &Store, tail: LogTail) -> Result<(RecoveryReport, Inventory)> {
+pub(crate) fn redo(
+    store: &Store,
+    tail: LogTail,
+    inventory: &mut Inventory,
+) -> Result<RecoveryReport> {
     let mut report = RecoveryReport {
         from: tail.recovery_start,
         to: tail.end,
         log_was_torn: tail.is_torn,
         ..RecoveryReport::default()
     };
-    let mut inventory = Inventory::take(store, tail.recovery_start)?;
     report.records = inventory.records;
     report.transactions = inventory.transactions.len() as u64;
     report.committed =
         inventory.transactions.values().filter(|txn| txn.is_committed).count() as u64;
     report.applied = inventory.transactions.values().filter(|txn| txn.is_applied).count() as u64;
     report.pages = inventory.pages.len() as u64;
-    physical::redo(store, &mut inventory, tail, &mut report)?;
-    Ok((report, inventory))
+    physical::redo(store, inventory, tail, &mut report)?;
+    Ok(report)
 }
 
 /// Phase 3: afterwards the pages have every committed transaction.

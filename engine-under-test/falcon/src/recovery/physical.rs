@@ -24,7 +24,7 @@ pub(super) fn redo(
         if record.kind() != record::PAGE_CHANGE {
             continue;
         }
-        let changes = changes(store, &record)?;
+        let changes = changes(store.page_size(), &record)?;
         let fates = inventory.pages.meet(&changes);
         // What these refer to may be before the start of recovery, and needed no more.
         if record.lsn() < inventory.durable_until {

@@ -132,7 +132,7 @@ fn a_checkpoint_of_another_form_is_named() {
         let refused = Database::open(&disk, &Options::default()).expect_err("it is damaged");
         let told = refused.to_string();
         assert!(told.starts_with("log is damaged at a record: at "), "{told}");
-        assert!(told.ends_with(": a checkpoint has 16 bytes, and this one 8"), "{told}");
+        assert!(told.ends_with(": a checkpoint has 32 bytes, and this one 8"), "{told}");
     });
 }
 
