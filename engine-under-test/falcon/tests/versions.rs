@@ -22,9 +22,8 @@ use falcon::page::key::KeyValue;
 use falcon::{Database, Error, Options};
 
 use image_disk::{ENOSPC, Fault, Image, ImageDisk, Kind};
-use sample::{End, LOG, PAGES, Sample, answer, options, sample};
+use sample::{DOUBLE_WRITE, End, LOG, PAGES, Sample, VERSIONS, answer, options, sample};
 
-const VERSIONS: &str = "versions";
 const PAGE_BYTES: usize = 1_024;
 const COPY_BYTES: usize = 4_096;
 
@@ -248,7 +247,7 @@ fn a_database_without_a_seal_gets_one() {
     for first in [None, Some(vec![0x5a; 1_536])] {
         #[allow(clippy::disallowed_methods, reason = "the files are those of the real machine")]
         let read = |name: &str| std::fs::read(folder.join(name)).expect("it is kept");
-        let names = PAGES.into_iter().chain(LOG).chain([sample::DOUBLE_WRITE, "lock"]);
+        let names = PAGES.into_iter().chain(LOG).chain([DOUBLE_WRITE, "lock"]);
         let mut image: Image = names.map(|name| (name.to_string(), read(name))).collect();
         image.extend(first.map(|bytes| (VERSIONS.to_string(), bytes)));
         let disk = ImageDisk::of(&image);

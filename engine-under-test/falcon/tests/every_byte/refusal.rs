@@ -7,7 +7,7 @@ use falcon::{Error, PageId, PageNumber, TablespaceId, log, page};
 use crate::image_disk::{Image, ImageDisk};
 use crate::log_tail::last_block;
 use crate::outcome::{Damage, answer_of};
-use crate::sample::{LOG, PAGES, Sample};
+use crate::sample::{LOG, PAGES, Sample, VERSIONS};
 
 /// Compares the files before and after, and opens the database with the damage mended.
 pub fn check_unchanged(
@@ -20,21 +20,29 @@ pub fn check_unchanged(
     if before == after {
         return;
     }
-    // Headers, log and copies are read before anything is written, other pages after that.
-    let is_of_page = match error {
-        Error::Damaged { file, place, .. } => {
-            PAGES.iter().any(|name| file == Path::new(name)) && !place.starts_with("page 0 ")
-        }
-        _ => false,
+    // Headers, log and copies are read before anything is written, other pages after that; what is known of
+    // pages is compared with the log when that was opened.
+    let Error::Damaged { file, place, .. } = error else {
+        panic!("{damage:?}: files were changed by what was refused: {error}");
     };
-    assert!(is_of_page, "{damage:?}: files were changed by what was refused: {error}");
+    let is_of_page =
+        PAGES.iter().any(|name| file == Path::new(name)) && !place.starts_with("page 0 ");
+    let is_of_versions = file == Path::new(VERSIONS);
+    assert!(
+        is_of_page || is_of_versions,
+        "{damage:?}: files were changed by what was refused: {error}"
+    );
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     check_log(before, after);
+    if is_of_versions {
+        let others = before.keys().filter(|name| !LOG.contains(&name.as_str()));
+        others.for_each(|name| assert!(before[name] == after[name], "{damage:?}: {name}: {error}"));
+    }
     for (tablespace, name) in PAGES.into_iter().enumerate() {
         check_pages(tablespace as u32, &before[name], &after[name]);
     }
     // Where a log or a copy was damaged, and only a page tells, what they had is given up by then.
-    if damage.at.is_multiple_of(16) && PAGES.contains(&damage.file) {
+    if damage.at.is_multiple_of(16) && (PAGES.contains(&damage.file) || is_of_versions) {
         let mut mended = after.clone();
         let byte = sample.image[damage.file][damage.at];
         mended.get_mut(damage.file).expect("it is a file")[damage.at] = byte;

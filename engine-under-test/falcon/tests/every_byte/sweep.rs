@@ -8,7 +8,7 @@ use falcon::log;
 use crate::image_disk::ImageDisk;
 use crate::log_tail::last_block;
 use crate::outcome::{Count, Damage, Outcome, answer_of, outcome};
-use crate::sample::{DOUBLE_WRITE, End, LOG, PAGES, Sample, sample};
+use crate::sample::{DOUBLE_WRITE, End, LOG, PAGES, Sample, VERSIONS, sample};
 
 /// Damages each byte of `files` that becomes another by `to`, and counts what came of it.
 fn sweep(sample: &Sample, files: &[&str], to: impl Fn(usize, u8) -> Option<u8>) -> Count {
@@ -92,6 +92,17 @@ fn bytes_of_the_copies_of_pages_that_a_crash_has_left() {
     let count = sweep(&sample, &[DOUBLE_WRITE], every_seventh);
     // All pages are whole, so that none of them is needed.
     assert_eq!(count.same, sample.image[DOUBLE_WRITE].len().div_ceil(7));
+}
+
+/// Of the two copies of each block every byte of the one that counts is needed, and none of the other one.
+#[test]
+fn bytes_of_what_is_known_of_pages() {
+    for end in [End::Closed, End::Crashed, End::InCheckpoint] {
+        let sample = sample(end);
+        let count = sweep(&sample, &[VERSIONS], every_seventh);
+        assert_eq!(count.without_last, 0);
+        assert!(count.same > 500 && count.named > 500, "{end:?}: {count:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use falcon::{Database, Error};
 
 use crate::FILES;
 use crate::image_disk::{EISDIR, Image, ImageDisk};
-use crate::sample::{Answer, DOUBLE_WRITE, End, LOG, PAGES, Sample, options, read_all, sample};
+use crate::sample::{
+    Answer, DOUBLE_WRITE, End, LOG, PAGES, Sample, VERSIONS, options, read_all, sample,
+};
 
 fn answer(disk: &ImageDisk) -> Result<Answer, Error> {
     let database = Database::open(&disk.shared(), &options())?;
@@ -73,6 +75,7 @@ fn what_is_no_file_of_a_database_is_named() {
             refusal(&image, name, what);
             assert!(answer(&disk).is_err() && disk.image() == image, "{what} as {name}");
         }
+        refusal(&with(&sample, VERSIONS, bytes.clone()), VERSIONS, what);
         // Pages are whole, so that nobody needs their copies, whatever is in their place.
         let image = with(&sample, DOUBLE_WRITE, bytes);
         let found =
@@ -106,7 +109,7 @@ fn a_file_that_was_cut_is_named_or_not_needed() {
     for end in [End::Closed, End::Crashed, End::InCheckpoint] {
         let sample = sample(end);
         let [mut same, mut before, mut named] = [0; 3];
-        for name in PAGES.into_iter().chain(LOG).chain([DOUBLE_WRITE]) {
+        for name in PAGES.into_iter().chain(LOG).chain([DOUBLE_WRITE, VERSIONS]) {
             let bytes = &sample.image[name];
             for length in (0..bytes.len()).step_by(256) {
                 let what = format!("{end:?}, {name} of {length} bytes");

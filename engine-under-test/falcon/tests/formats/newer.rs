@@ -6,7 +6,7 @@ use falcon::{Database, Error, PageId, PageNumber, TablespaceId, page};
 
 use crate::image_disk::ImageDisk;
 use crate::kept::kept;
-use crate::sample::{DOUBLE_WRITE, LOG, PAGES, options};
+use crate::sample::{DOUBLE_WRITE, LOG, PAGES, VERSIONS, options};
 
 type Edit = fn(&mut [u8]);
 
@@ -56,9 +56,17 @@ fn entry(bytes: &mut [u8]) {
     put(bytes, 4, crc);
 }
 
+/// A copy of a block of what is known of pages.
+fn copy(bytes: &mut [u8]) {
+    let copy = bytes.chunks_mut(4_096).find(|copy| copy[..4] != [0; 4]).expect("there is one");
+    copy[24] = 9;
+    let crc = crc32c::crc32c(&copy[4..]);
+    put(copy, 0, crc);
+}
+
 #[test]
 fn a_newer_format_of_anything_is_named() {
-    let rows: [(&str, Edit); 9] = [
+    let rows: [(&str, Edit); 10] = [
         (PAGES[0], header_of_pages),
         (PAGES[1], header_of_pages),
         (PAGES[0], |bytes| page_of(0, bytes)),
@@ -68,16 +76,19 @@ fn a_newer_format_of_anything_is_named() {
         (LOG[0], |bytes| block(0, bytes)),
         (LOG[1], |bytes| block(1, bytes)),
         (DOUBLE_WRITE, entry),
+        (VERSIONS, copy),
     ];
     for (number, (name, edit)) in rows.into_iter().enumerate() {
-        let mut image = kept("1", "crashed");
+        let mut image = kept("2", "crashed");
         edit(image.get_mut(name).expect("it is a file"));
         let disk = ImageDisk::of(&image);
         let opened = Database::open(&disk.shared(), &options());
         let refused = opened.and_then(|database| database.verify()).expect_err("it is newer");
         let is_named = matches!(&refused, Error::Newer { file, .. } if file == Path::new(name));
         assert!(is_named, "row {number}: {refused}");
-        let told = format!("{name} has format 9, newer than 1, the newest that is known here");
+        let known = if name == VERSIONS { 2 } else { 1 };
+        let told =
+            format!("{name} has format 9, newer than {known}, the newest that is known here");
         assert_eq!(refused.to_string(), told, "row {number}");
         let is_page = number == 2 || number == 3;
         assert!(is_page || disk.image() == image, "row {number}: {refused}");

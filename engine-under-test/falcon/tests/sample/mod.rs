@@ -33,6 +33,8 @@ pub const PAGES: [&str; 2] = ["catalogue.pages", "user.pages"];
 pub const LOG: [&str; 2] = ["log.1", "log.2"];
 /// The file with the second copies.
 pub const DOUBLE_WRITE: &str = "double-write";
+/// The file that says how new each page is.
+pub const VERSIONS: &str = "versions";
 
 /// The smallest pages, a log of the smallest files, and no thread that is not needed.
 pub fn options() -> Options {

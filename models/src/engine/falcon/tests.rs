@@ -38,6 +38,8 @@ fn words_of_settings() -> BTreeMap<&'static str, &'static str> {
         double_write: _,
         double_write_pages: _,
         sequence_batch: _,
+        // For a user who has no backup. What it does to a database that is whole is drawn nowhere: nothing.
+        make_versions_anew: _,
         log:
             LogConfig {
                 file_bytes: _,
