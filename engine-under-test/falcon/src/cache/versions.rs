@@ -390,6 +390,10 @@ fn decode(place: u32, database: u64, bytes: &[u8]) -> Option<(u16, Block)> {
 
 #[cfg(test)]
 mod tests {
+    use falconry_seam::disk::OpenOptions;
+    use falconry_sim::choice::Choices;
+    use falconry_sim::{Machine, MachineConfig};
+
     use super::*;
 
     fn places(last: u64) -> Places {
@@ -411,6 +415,72 @@ mod tests {
             damaged[at] ^= 0x10;
             assert!(decode(3, 0xDB, &damaged).is_none(), "byte {at}");
         }
+    }
+
+    fn with_file(test: impl Fn(&dyn Fn() -> Versions) + 'static) {
+        let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+        machine.run(move |ctx| {
+            let path = Path::new("versions");
+            let disk = ctx.disk();
+            test(&|| {
+                let file = disk.open(path, &OpenOptions::CREATE).expect("no fault");
+                Versions::open(file, path, 0xDB, 2).expect("no fault")
+            });
+        });
+    }
+
+    fn page(number: u32) -> PageId {
+        PageId { tablespace: TablespaceId(1), number: PageNumber(number) }
+    }
+
+    /// Says that pages were written up to that place, and saves that.
+    fn save(versions: &Versions, lsn: u64, numbers: &[u32]) -> Seal {
+        versions.written(numbers.iter().map(|number| (page(*number), Lsn(lsn))));
+        let taken = versions.take().expect("the last save was sealed");
+        versions.save(&taken).expect("no fault");
+        versions.seal()
+    }
+
+    #[test]
+    fn a_save_waits_for_the_seal_of_the_one_before() {
+        with_file(|open| {
+            let versions = open();
+            versions.bind(None).expect("there is nothing");
+            save(&versions, 5, &[1]);
+            versions.written([(page(1), Lsn(6))].into_iter());
+            assert!(matches!(versions.take(), Err(Error::Stopped(_))));
+            versions.sealed();
+            assert!(versions.take().is_ok());
+        });
+    }
+
+    #[test]
+    fn what_was_not_sealed_does_not_count_and_is_written_over() {
+        with_file(|open| {
+            let versions = open();
+            versions.bind(None).expect("there is nothing");
+            let mut last = save(&versions, 5, &[1, 600, 1_200]);
+            for lsn in 6..10 {
+                let bound = |seal| {
+                    let versions = open();
+                    versions.bind(Some(seal)).expect("it is there still");
+                    let of = [1, 600, 1_200].map(|number| versions.of(page(number)));
+                    assert_eq!(of, [Lsn(5); 3]);
+                    versions
+                };
+                // A crash comes before the seal of this save,
+                save(&bound(last), lsn, &[1, 2_000 + lsn as u32 * 508]);
+                assert_eq!(open().latest().map(|(_, lsn)| lsn), Some(Lsn(lsn)));
+                // and before that of the next opening, which has something else to save.
+                save(&bound(last), 5, &[600]);
+                let next = save(&bound(last), 5, &[1_200]);
+                // The log has the last seal, or this one.
+                bound(last);
+                bound(next);
+                assert!(open().bind(Some(Seal { sum: next.sum ^ 1, ..next })).is_err());
+                last = next;
+            }
+        });
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! # Method
 //!
-//! An opening takes the lock, repairs torn pages, recovers, makes a checkpoint, and starts the threads: gophers,
-//! I/O threads, the ticker, and the reclaimer, which goes on freeing what dropped tables have left. Closing waits until all that was committed is on pages, makes a last
+//! An opening takes the lock, reads the log, compares the file of versions with it, repairs torn pages, recovers,
+//! makes a checkpoint, and starts the threads: gophers, I/O threads, the ticker, and the reclaimer, which goes on
+//! freeing what dropped tables have left. Closing waits until all that was committed is on pages, makes a last
 //! checkpoint, and ends them.
 //!
 //! # Invariant
@@ -91,16 +92,18 @@ impl Database {
     /// A file that was damaged since is told, in whatever byte, now or when what it holds is asked for, unless
     /// nothing needs that byte. One place cannot be told from the torn end of a crash: the log's last block, as
     /// long as no page was written after it (see [`log`](crate::log)). A page that is whole and older than the
-    /// last checkpoint has made it is told like one that is damaged.
+    /// last checkpoint has made it is told like one that is damaged; the file `versions` knows that, and is refused
+    /// when it has lost a write itself, or is not there: then [`Options::make_versions_anew`] is the way out for
+    /// who has no backup. Where all files are as they were at an earlier time, nothing can tell.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`], [`Error::InUse`], [`Error::Missing`], [`Error::Foreign`], [`Error::Newer`],
     /// [`Error::Damaged`], [`Error::Io`], each with the file. Nothing that was acknowledged is lost by it: when
     /// what was wrong is mended, the database opens. An error of the files' headers, of the log or of the
-    /// copies of pages comes before anything is written. When a page turns out to be damaged later, the log may
-    /// have its last block once more behind its end, torn pages may have got their copies, and pages the
-    /// changes that the log has for them.
+    /// copies of pages comes before anything is written. When it is of the file `versions` the log may have its last
+    /// block once more behind its end; when a page turns out to be damaged later, torn pages may besides have got
+    /// their copies, and pages the changes that the log has for them.
     pub fn open(disk: &Arc<dyn Disk>, options: &Options) -> Result<Database> {
         options.check(disk.sector_size())?;
         if !files::exists(&**disk)? {

@@ -41,6 +41,14 @@
 //! changes of such a block, copies of pages or the pages themselves tell that it was durable, and the damage is
 //! an error.
 //!
+//! # What a device can forget
+//!
+//! A device that forgets durable writes may give back blocks as they were. One in the middle breaks the chain of
+//! numbers and checksums, which is an error. If it forgets the last blocks, all of them from one on, the log ends
+//! before: pages that were written since, their copies or what the cache knows of pages
+//! ([`Versions`](crate::cache::Versions)) tell, as above. If these went back as well, everything is as it was at
+//! an earlier time, and nobody can know.
+//!
 //! # Invariant
 //!
 //! A block is begun only when the one before it is durable, and overwritten only when a durable block

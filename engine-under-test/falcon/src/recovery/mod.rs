@@ -10,7 +10,8 @@
 //!    these only what the page does not have by its place in the log. A page that is made anew is not read.
 //! 3. *Logical.* Transactions that committed and were not applied are applied, as a gopher would have.
 //!
-//! Nothing but pages is written until all three are through. What phase 3 changes goes to the log as always.
+//! Between the first and the second the file of versions is bound to what the last checkpoint says of it, and torn
+//! pages are repaired. Nothing but pages is written until all three are through. What phase 3 changes goes to the log as always.
 //! The log is kept until a checkpoint has made the pages durable.
 //!
 //! The start of recovery may lie before the place where that checkpoint began, for the sake of a transaction
