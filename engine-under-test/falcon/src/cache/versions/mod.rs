@@ -8,16 +8,7 @@
 //! page that is older when it is read is told. The idea is that of the block tags of parity arrays (Krioukov and
 //! others, *Parity Lost and Parity Regained*, FAST 2008), which call it version mirroring.
 //!
-//! ```text
-//! the file     block 0, copy 0 | block 0, copy 1 | block 1, copy 0 | block 1, copy 1 | …  4,096 bytes each
-//!
-//! a copy       byte 0..4     4..8   8..16     16..24  24..26  26..32  32..
-//!                   CRC-32C  place  database  save    format  zero    508 places in the log, eight bytes each:
-//!                                                                     of pages from block / tablespaces * 508
-//!                                                                     on, of tablespace block % tablespaces
-//! ```
-//!
-//! Numbers are little-endian; `place` is that of the copy in the file, in copies. The checksum covers the rest.
+//! Each block of pages has two copies in the file ([`copy`]), sixteen bytes a page for both.
 //!
 //! A checkpoint takes the places that are new before it syncs the pages, and saves them after that: what the
 //! file says of a page was durable before. A crash may leave older places than the pages have, which is nothing
@@ -44,6 +35,8 @@
 //!
 //! All copies that count as of the last seal in the log are durable, and none of them is written over.
 
+mod copy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,15 +46,7 @@ use falconry_seam::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::read_ahead::ReadAhead;
 use crate::{Error, Lsn, PageId, PageNumber, Result, TablespaceId};
-
-/// The newest format that is known here. The first had one copy of a block, and no seal; it says nothing now.
-const FORMAT: u16 = 2;
-const COPY_BYTES: usize = 4_096;
-const HEAD_BYTES: usize = 32;
-/// Pages of a block.
-const PAGES: u32 = ((COPY_BYTES - HEAD_BYTES) / 8) as u32;
-
-type Places = [Lsn; PAGES as usize];
+use copy::{Block, COPY_BYTES, FORMAT, InFile, PAGES, decode, encode, offset_of};
 
 /// What the log says of the file: which save a checkpoint has made durable, and what all copies come to that
 /// count as of it.
@@ -97,35 +82,8 @@ struct State {
     is_sealed: bool,
 }
 
-#[derive(Clone)]
-struct Block {
-    places: Box<Places>,
-    /// The copy that counts.
-    copy: Option<InFile>,
-}
-
-/// A copy of a block in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct InFile {
-    /// Its place in the file, in copies.
-    place: u32,
-    save: u64,
-    hash: u64,
-}
-
 /// Blocks as they are to be written.
 pub(super) struct Taken(Vec<(u32, InFile, Vec<u8>)>);
-
-impl Block {
-    /// Nothing is known of its pages.
-    fn unknown() -> Block {
-        Block { places: Box::new([Lsn(0); PAGES as usize]), copy: None }
-    }
-
-    fn save(&self) -> u64 {
-        self.copy.map_or(0, |copy| copy.save)
-    }
-}
 
 impl Versions {
     /// Opens the file, new and empty or with what a life before this one left in it, for pages of the
@@ -251,8 +209,8 @@ impl Versions {
             let Block { places, copy } = &state.blocks[&number];
             // The other one of the two.
             let place = copy.map_or(number * 2, |copy| copy.place ^ 1);
-            let bytes = encode(place, self.database, state.save, places);
-            (number, InFile { place, save: state.save, hash: hash_of(place, &bytes) }, bytes)
+            let (copy, bytes) = encode(place, self.database, state.save, places);
+            (number, copy, bytes)
         });
         Ok(Taken(blocks.collect()))
     }
@@ -337,57 +295,6 @@ impl State {
     }
 }
 
-fn offset_of(place: u32) -> u64 {
-    u64::from(place) * COPY_BYTES as u64
-}
-
-/// What a copy adds to the sum: its place, its save and, by its checksum, all else of it.
-fn hash_of(place: u32, bytes: &[u8]) -> u64 {
-    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let sum = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
-    mix(mix(u64::from(place) << 32 | u64::from(sum)) ^ word(16))
-}
-
-/// One step of SplitMix64 (Steele, Lea and Flood, 2014).
-fn mix(word: u64) -> u64 {
-    let mut word = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
-}
-
-fn encode(place: u32, database: u64, save: u64, places: &Places) -> Vec<u8> {
-    let mut bytes = vec![0; COPY_BYTES];
-    bytes[4..8].copy_from_slice(&place.to_le_bytes());
-    bytes[8..16].copy_from_slice(&database.to_le_bytes());
-    bytes[16..24].copy_from_slice(&save.to_le_bytes());
-    bytes[24..26].copy_from_slice(&FORMAT.to_le_bytes());
-    for (to, lsn) in bytes[HEAD_BYTES..].chunks_exact_mut(8).zip(places) {
-        to.copy_from_slice(&lsn.0.to_le_bytes());
-    }
-    let sum = crc32c::crc32c(&bytes[4..]);
-    bytes[..4].copy_from_slice(&sum.to_le_bytes());
-    bytes
-}
-
-/// What a copy says, and in which format; nothing, if it is not whole, in another place than its own, or of
-/// another database.
-fn decode(place: u32, database: u64, bytes: &[u8]) -> Option<(u16, Block)> {
-    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let is_ours = bytes[..4] == crc32c::crc32c(&bytes[4..]).to_le_bytes()
-        && bytes[4..8] == place.to_le_bytes()
-        && word(8) == database;
-    if !is_ours {
-        return None;
-    }
-    let mut block = Block::unknown();
-    for (at, lsn) in (HEAD_BYTES..).step_by(8).zip(&mut *block.places) {
-        *lsn = Lsn(word(at));
-    }
-    block.copy = Some(InFile { place, save: word(16), hash: hash_of(place, bytes) });
-    Some((u16::from_le_bytes([bytes[24], bytes[25]]), block))
-}
-
 #[cfg(test)]
 mod tests {
     use falconry_seam::disk::OpenOptions;
@@ -395,27 +302,6 @@ mod tests {
     use falconry_sim::{Machine, MachineConfig};
 
     use super::*;
-
-    fn places(last: u64) -> Places {
-        let mut places = [Lsn(0); PAGES as usize];
-        (places[0], places[507]) = (Lsn(7), Lsn(last));
-        places
-    }
-
-    #[test]
-    fn a_copy_is_read_as_it_was_written_and_in_no_other_form() {
-        let bytes = encode(3, 0xDB, 9, &places(u64::MAX));
-        let (format, block) = decode(3, 0xDB, &bytes).expect("it is whole");
-        assert_eq!((format, *block.places), (FORMAT, places(u64::MAX)));
-        let hash = hash_of(3, &bytes);
-        assert_eq!(block.copy, Some(InFile { place: 3, save: 9, hash }));
-        assert!(decode(4, 0xDB, &bytes).is_none() && decode(3, 0xDC, &bytes).is_none());
-        for at in 0..COPY_BYTES {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            assert!(decode(3, 0xDB, &damaged).is_none(), "byte {at}");
-        }
-    }
 
     fn with_file(test: impl Fn(&dyn Fn() -> Versions) + 'static) {
         let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
@@ -481,12 +367,5 @@ mod tests {
                 last = next;
             }
         });
-    }
-
-    #[test]
-    fn copies_that_differ_in_anything_have_other_hashes() {
-        let hash = |place, save, last| hash_of(place, &encode(place, 0xDB, save, &places(last)));
-        let hashes = [hash(3, 9, 5), hash(2, 9, 5), hash(3, 8, 5), hash(3, 9, 6)];
-        assert_eq!(BTreeSet::from(hashes).len(), 4);
     }
 }
