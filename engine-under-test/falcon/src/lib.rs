@@ -28,6 +28,7 @@ mod ids;
 pub mod lock;
 mod lockfree;
 pub mod log;
+mod memory;
 pub mod page;
 mod read_ahead;
 mod recovery;

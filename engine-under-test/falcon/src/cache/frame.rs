@@ -4,24 +4,29 @@ use falconry_seam::sync::atomic::{AtomicU8, Ordering};
 use falconry_seam::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use crate::lockfree::frame::FrameState;
+use crate::memory::PageBytes;
 use crate::{Error, Lsn, PageId};
 
 /// Uses that a page can have to its credit: how many times the clock passes it by.
 const CREDIT_MAX: u8 = 3;
 
+/// The fields stand in this order so that who looks at a page has all that it needs of its frame in one line of the
+/// processor's cache.
+#[repr(C, align(64))]
 pub(super) struct Frame {
-    pub(super) state: FrameState,
     credit: AtomicU8,
     /// The page's latch is this lock.
     content: RwLock<Content>,
+    pub(super) state: FrameState,
 }
 
 /// What a frame holds.
+#[repr(C)]
 pub(super) struct Content {
     /// Which page; none in a frame that is free, or whose page could not be read.
     pub(super) page: Option<PageId>,
-    /// Empty until the frame gets its first page: a large cache costs what it holds.
-    pub(super) bytes: Box<[u8]>,
+    /// None until the frame gets its first page, unless they are of a slab.
+    pub(super) bytes: PageBytes,
     /// The page's last change: the log must be durable up to here before the page is written.
     pub(super) lsn: Lsn,
     /// The page that could not be read last, for those who waited for it, and why.
@@ -32,7 +37,7 @@ impl Content {
     /// Room for a page of that size, with whatever the last one has left there.
     pub(super) fn room(&mut self, page_bytes: usize) -> &mut [u8] {
         if self.bytes.is_empty() {
-            self.bytes = vec![0; page_bytes].into_boxed_slice();
+            self.bytes = PageBytes::boxed(page_bytes);
         }
         assert_eq!(self.bytes.len(), page_bytes, "pages of one cache have one size");
         &mut self.bytes
@@ -40,12 +45,11 @@ impl Content {
 }
 
 impl Frame {
-    /// A frame without a page, taken.
-    pub(super) fn new() -> Frame {
-        let bytes = Box::default();
+    /// A frame without a page, taken, with room for one or none yet.
+    pub(super) fn new(bytes: PageBytes) -> Frame {
         let content = Content { page: None, bytes, lsn: Lsn::default(), failed: None };
         let (state, credit) = (FrameState::taken(), AtomicU8::new(0));
-        Frame { state, credit, content: RwLock::new(content) }
+        Frame { credit, content: RwLock::new(content), state }
     }
 
     /// The latch, shared. Whoever panicked with it had changed whole bytes: the page's sum and the log

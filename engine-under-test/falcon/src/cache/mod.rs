@@ -44,6 +44,7 @@ pub use versions::{Seal, Versions};
 
 use crate::lockfree::bucket::{Bucket, Found};
 use crate::log::Log;
+use crate::memory::{self, PageBytes, Slab};
 use crate::page;
 use crate::{Error, Lsn, PageId, Result};
 use dirty::DirtyList;
@@ -138,9 +139,14 @@ struct Counters {
     stalls: AtomicU64,
 }
 
+/// Bytes of pages from which on a cache has them in one slab.
+const SLAB_BYTES_MIN: usize = 32 << 20;
+
 /// Pages in memory.
 pub struct Cache {
     frames: Box<[Frame]>,
+    /// Where the pages of a large cache lie, one for each frame.
+    slab: Option<Arc<Slab>>,
     buckets: Box<[Bucket<PageId>]>,
     /// Frames in which pages were found last: each may hold another page by now, or none.
     hints: Box<[AtomicU32]>,
@@ -169,13 +175,14 @@ impl Cache {
     pub fn new(config: CacheConfig, files: Files, log: Arc<dyn WriteAhead>) -> Result<Cache> {
         config.validate()?;
         let count = config.frame_count;
-        let frames = (0..count).map(|_| Frame::new()).collect();
+        let (slab, frames) = frames(count, files.page_size().bytes());
         // Twice as many buckets as frames, so that most hold one page at most.
         let bucket_count = (count * 2).next_power_of_two();
-        let buckets = (0..bucket_count).map(|_| Bucket::new()).collect();
-        let hints = (0..bucket_count).map(|_| AtomicU32::new(0)).collect();
+        let buckets = memory::table(bucket_count, |_| Bucket::new());
+        let hints = memory::table(bucket_count, |_| AtomicU32::new(0));
         Ok(Cache {
             frames,
+            slab,
             buckets,
             hints,
             free: Mutex::new((0..count as u32).rev().collect()),
@@ -239,6 +246,22 @@ impl Cache {
             if let Some(guard) = PageRead::latch(self, self.fetch(page)?, page)? {
                 return Ok(guard);
             }
+        }
+    }
+
+    /// Whether the cache is large: then it is worth while to [prefetch](Cache::prefetch).
+    pub(crate) fn is_large(&self) -> bool {
+        self.slab.is_some()
+    }
+
+    /// Says that the byte `at` of a page is read soon. Whether that is so nobody needs to know: it is for the
+    /// processor, which fetches it while the caller does something else.
+    pub(crate) fn prefetch(&self, page: PageId, at: usize) {
+        // Small caches are in reach of the processor as they are.
+        if let Some(slab) = &self.slab {
+            let frame = self.hint(page).load(Ordering::Relaxed) as usize;
+            memory::prefetch(&raw const self.frames[frame]);
+            slab.prefetch(frame, at);
         }
     }
 
@@ -400,6 +423,16 @@ impl Cache {
         hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         &self.buckets[(hash ^ (hash >> 31)) as usize & (self.buckets.len() - 1)]
     }
+}
+
+/// Frames without pages, and where they will have them if not each for itself: in one slab, if that is large and can
+/// be had.
+fn frames(count: usize, page_bytes: usize) -> (Option<Arc<Slab>>, Box<[Frame]>) {
+    let is_large = count.saturating_mul(page_bytes) >= SLAB_BYTES_MIN;
+    let (slab, pieces) = is_large.then(|| Slab::cut(count, page_bytes)).flatten().unzip();
+    let mut pieces = pieces.unwrap_or_default().into_iter();
+    let frame = |_| Frame::new(pieces.next().unwrap_or_else(PageBytes::none));
+    (slab, memory::table(count, frame))
 }
 
 fn count(counter: &AtomicU64, by: u64) {

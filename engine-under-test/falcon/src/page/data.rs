@@ -92,6 +92,11 @@ impl<'a> DataPage<'a> {
         size.bytes() - INDEX - LINE_BYTES
     }
 
+    /// Where in the page a line of the index is, if there is one.
+    pub(crate) fn place_of(line: Line) -> usize {
+        line_at(line)
+    }
+
     /// Checks a page that came from the disk.
     pub fn view(bytes: &'a [u8]) -> Result<DataPage<'a>, PageError> {
         let header = Header::read_kind(bytes, PageKind::Data)?;

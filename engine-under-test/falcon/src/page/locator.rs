@@ -121,6 +121,11 @@ impl<'a> LocatorPage<'a> {
         ((self.bytes.len() - SLOTS) / SLOT_BYTES) as u16
     }
 
+    /// Where in the page a slot is.
+    pub(crate) fn place_of(slot: u16) -> usize {
+        at(slot)
+    }
+
     /// Where the record of `slot` is.
     pub fn locator(&self, slot: u16) -> Locator {
         match self.raw(slot) {

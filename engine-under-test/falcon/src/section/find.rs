@@ -20,6 +20,19 @@ pub(crate) fn read(store: &Store, known: &Known, place: RecordPlace) -> Result<O
     look(store, known, place, <[u8]>::to_vec)
 }
 
+/// Says that a record is asked for soon: the processor fetches its locator meanwhile.
+pub(crate) fn prefetch(store: &Store, known: &Known, place: RecordPlace) {
+    let slots = u64::from(SectionGeometry::new(store.page_size()).slots_per_locator());
+    let (ordinal, slot) = (place.record.0 / slots, (place.record.0 % slots) as u16);
+    if store.cache().is_large()
+        && let Some(number) = known.get(ordinal)
+    {
+        let id = PageId { tablespace: place.tablespace, number };
+        store.cache().prefetch(id, 0);
+        store.cache().prefetch(id, LocatorPage::place_of(slot));
+    }
+}
+
 /// What `of` makes of a committed record's bytes; none when there is no such record. Bytes that lie in one page
 /// are not copied: `of` looks at them under the page's latch, so it asks for no page.
 ///
@@ -42,6 +55,8 @@ pub(crate) fn look<T>(
     };
     let Locator::Real { page, line } = found else { return Ok(None) };
     let id = PageId { tablespace, number: page };
+    store.cache().prefetch(id, 0);
+    store.cache().prefetch(id, DataPage::place_of(line));
     let (mut bytes, tail) = {
         let page = store.read(id, PageKind::Data)?;
         let data = DataPage::of_checked(page.bytes());

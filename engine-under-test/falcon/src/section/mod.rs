@@ -22,7 +22,7 @@ mod reclaim;
 mod walk;
 mod write;
 
-pub(crate) use find::{chain, look, next_record, read};
+pub(crate) use find::{chain, look, next_record, prefetch, read};
 pub(crate) use known::Known;
 pub(crate) use reclaim::reclaim;
 pub(crate) use walk::{SectionWalk, numbers};

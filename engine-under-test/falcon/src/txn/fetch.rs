@@ -30,6 +30,12 @@ pub(super) fn row(store: &Store, table: &TableInfo, record: RecordNumber) -> Res
     Ok(Some(row))
 }
 
+/// Says that a record is asked for soon.
+pub(super) fn prefetch(store: &Store, table: &TableInfo, record: RecordNumber) {
+    let TableInfo { tablespace, section, .. } = *table;
+    section::prefetch(store, &table.locators, RecordPlace { tablespace, section, record });
+}
+
 /// The row that an entry of an index leads to.
 pub(super) fn row_at(
     store: &Store,

@@ -111,9 +111,11 @@ impl Transaction<'_> {
         self.locks.check()?;
         let table = index.table_info();
         if is_unique {
+            let hash = KeyHash::of(table.tablespace, index.info().id, key);
+            self.engine.shortcuts.prefetch(hash);
             let intent = if mode == Shared { IntentShared } else { IntentExclusive };
             self.locks.table(table, intent)?;
-            if let Some(found) = self.look_at_record(index, key, mode)? {
+            if let Some(found) = self.look_at_record(index, key, hash, mode)? {
                 return Ok(Some(found));
             }
             self.locks.key(table, index.info(), key, mode)?;
@@ -139,16 +141,17 @@ impl Transaction<'_> {
         &self,
         index: &Index,
         key: &[u8],
+        hash: KeyHash,
         mode: LockMode,
     ) -> Result<Option<(RecordNumber, Row)>> {
         let table = index.table_info();
-        let hash = KeyHash::of(table.tablespace, index.info().id, key);
         let shortcuts = &self.engine.shortcuts;
         // Among own writes the index and its keys tell more than a shortcut.
         let goes_by_index =
             self.writes.table(table.id).is_some() || buggify!("txn/no shortcut is taken", 300_000);
         let shortcut = shortcuts.get(hash).filter(|_| !goes_by_index);
         if let Some(record) = shortcut {
+            fetch::prefetch(&self.engine.store, table, record);
             self.locks.record(table, record, mode)?;
             let entry = IndexKey { key, record };
             let row = fetch::row_with_key(&self.engine.store, table, index.place(), entry)?;

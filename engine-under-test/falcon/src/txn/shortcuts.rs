@@ -13,9 +13,9 @@
 
 use falconry_seam::sync::atomic::{AtomicU64, Ordering};
 
-use crate::TablespaceId;
 use crate::page::RecordNumber;
 use crate::page::index::IndexId;
+use crate::{TablespaceId, memory};
 
 /// Places for each frame of the page cache: they take about a thirtieth of its memory.
 const PLACES_PER_FRAME: usize = 16;
@@ -61,8 +61,13 @@ impl Shortcuts {
     /// None yet, for a cache of so many frames.
     pub(crate) fn new(cache_frames: usize) -> Shortcuts {
         let count = cache_frames.saturating_mul(PLACES_PER_FRAME).next_power_of_two();
-        let places = (0..count.clamp(2, PLACES_MAX)).map(|_| AtomicU64::new(0)).collect();
+        let places = memory::table(count.clamp(2, PLACES_MAX), |_| AtomicU64::new(0));
         Shortcuts { places }
+    }
+
+    /// Says that the key is asked for soon.
+    pub(super) fn prefetch(&self, key: KeyHash) {
+        memory::prefetch(self.pair(key).as_ptr());
     }
 
     /// A record whose row may have the key.

@@ -206,3 +206,33 @@ fn who_waits_for_room_asks_for_no_checkpoint_that_can_make_none() {
         database.close().expect("no fault");
     });
 }
+
+#[test]
+fn rows_are_found_in_a_cache_that_lies_in_one_slab() {
+    let mut machine = Machine::new(MachineConfig::default(), Choices::from_seed(0));
+    machine.run(|ctx| {
+        let disk: Arc<dyn Disk> = ctx.disk();
+        let options = Options { cache_frames: 8_192, ..Options::default() };
+        let database = Database::create(&disk, &options).expect("no fault");
+        let spec = TableSpec::new("rows", 2).index("by_key", &[0], true);
+        let table = database.create_table(&spec).expect("no fault");
+        let row = |key: u64| [KeyValue::U64(key), KeyValue::Bytes(vec![key as u8; 300].into())];
+        let mut txn = database.begin();
+        for key in 0..200 {
+            txn.insert(&table, &row(key)).expect("no fault");
+        }
+        txn.commit().expect("no fault");
+        database.close().expect("no fault");
+
+        let database = Database::open(&disk, &options).expect("it was closed");
+        assert!(database.engine.store.cache().is_large());
+        let by_key = database.table("rows").and_then(|table| table.index("by_key"));
+        let by_key = by_key.expect("it was made");
+        // By the index first, and then by shortcuts.
+        for key in (0..200).chain(0..200) {
+            let found = database.begin().get(&by_key, &row(key)[..1]).expect("no fault");
+            assert_eq!(found.expect("it is there").1, row(key));
+        }
+        database.close().expect("no fault");
+    });
+}
