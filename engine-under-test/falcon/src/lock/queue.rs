@@ -35,6 +35,9 @@ struct Holders {
     /// The lowest.
     first: Option<(TxnId, LockMode)>,
     others: BTreeMap<TxnId, LockMode>,
+    /// How many there are of each mode, in the order of [`LockMode::ALL`]: a table has as many holders as there are
+    /// transactions that are not on pages yet, and each new one asks whether any of them is in its way.
+    counts: [u32; LockMode::ALL.len()],
 }
 
 impl Holders {
@@ -48,8 +51,25 @@ impl Holders {
         self.first.into_iter().chain(others)
     }
 
+    /// Whether any of them but `txn` holds the lock in a way that does not go with `mode`.
+    fn has_conflict(&self, txn: TxnId, mode: LockMode) -> bool {
+        let counts = LockMode::ALL.into_iter().zip(self.counts);
+        let against = counts.filter(|(held, _)| !held.is_compatible(mode));
+        let count: u32 = against.map(|(_, count)| count).sum();
+        count > 0 && count > u32::from(self.get(txn).is_some_and(|own| !own.is_compatible(mode)))
+    }
+
     /// Returns the mode that the transaction had before.
     fn insert(&mut self, txn: TxnId, mode: LockMode) -> Option<LockMode> {
+        let before = self.put(txn, mode);
+        self.counts[mode as usize] += 1;
+        if let Some(before) = before {
+            self.counts[before as usize] -= 1;
+        }
+        before
+    }
+
+    fn put(&mut self, txn: TxnId, mode: LockMode) -> Option<LockMode> {
         match self.first {
             Some((holder, before)) if holder == txn => {
                 self.first = Some((txn, mode));
@@ -66,6 +86,14 @@ impl Holders {
 
     /// Returns the mode that the transaction had.
     fn remove(&mut self, txn: TxnId) -> Option<LockMode> {
+        let held = self.take(txn);
+        if let Some(held) = held {
+            self.counts[held as usize] -= 1;
+        }
+        held
+    }
+
+    fn take(&mut self, txn: TxnId) -> Option<LockMode> {
         match self.first {
             Some((holder, mode)) if holder == txn => {
                 self.first = self.others.pop_first();
@@ -114,7 +142,9 @@ impl Queue {
 
     /// The other holders that `txn` in `mode` is not compatible with.
     fn conflicting(&self, txn: TxnId, mode: LockMode) -> impl Iterator<Item = TxnId> {
-        let others = self.holders.iter().filter(move |(holder, _)| *holder != txn);
+        // Most have no conflict, and need not be looked at one by one.
+        let holders = self.holders.has_conflict(txn, mode).then(|| self.holders.iter());
+        let others = holders.into_iter().flatten().filter(move |(holder, _)| *holder != txn);
         others.filter(move |(_, held)| !held.is_compatible(mode)).map(|(holder, _)| holder)
     }
 
@@ -195,6 +225,8 @@ impl Queue {
     /// Those that hold the lock.
     #[cfg(test)]
     pub(super) fn holders(&self) -> impl Iterator<Item = (TxnId, LockMode)> {
+        let count_of = |mode| self.holders.iter().filter(|(_, held)| *held == mode).count() as u32;
+        assert_eq!(self.holders.counts, LockMode::ALL.map(count_of));
         self.holders.iter()
     }
 }
