@@ -36,6 +36,9 @@ const F64: u8 = 0x03;
 const TEXT: u8 = 0x04;
 const BYTES: u8 = 0x05;
 
+/// The most bytes that a number takes.
+const NUMBER_BYTES_MAX: usize = 10;
+
 /// Why bytes are no row. The place is an offset in the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +97,7 @@ pub enum RowError {
 
 /// The row of these columns.
 pub fn encode(columns: &[KeyValue<'_>]) -> Vec<u8> {
-    let mut row = Vec::new();
+    let mut row = Vec::with_capacity(NUMBER_BYTES_MAX + columns.iter().map(room).sum::<usize>());
     varint::append(&mut row, columns.len() as u64);
     for column in columns {
         append(&mut row, column);
@@ -119,6 +122,16 @@ pub fn decode(row: &[u8]) -> Result<Vec<KeyValue<'static>>, RowError> {
         0 => Ok(columns),
         bytes => Err(RowError::GoesOn { at: reader.at, bytes }),
     }
+}
+
+/// What a column takes at most.
+fn room(column: &KeyValue<'_>) -> usize {
+    let value = match column {
+        KeyValue::Text(value) => value.len(),
+        KeyValue::Bytes(value) => value.len(),
+        _ => 0,
+    };
+    1 + NUMBER_BYTES_MAX + value
 }
 
 fn append(row: &mut Vec<u8>, column: &KeyValue<'_>) {
@@ -203,8 +216,7 @@ impl<'a> Reader<'a> {
         let at = self.at;
         varint::read(self.row, &mut self.at).ok_or_else(|| {
             let rest = &self.row[at..];
-            // The most bytes that a number takes.
-            let goes_on = rest.len() < 10 && rest.iter().all(|byte| byte & 0x80 != 0);
+            let goes_on = rest.len() < NUMBER_BYTES_MAX && rest.iter().all(|byte| byte & 0x80 != 0);
             match goes_on {
                 true => RowError::Ends { at: self.row.len(), expected },
                 false => RowError::Number { at, expected },

@@ -103,9 +103,11 @@ impl RowChange {
     }
 }
 
-/// Begins a record of rows.
-pub(crate) fn begin_record(txn: TxnId) -> Vec<u8> {
-    txn.0.to_le_bytes().to_vec()
+/// Begins a record of rows, whose changes will have so many bytes.
+pub(crate) fn begin_record(txn: TxnId, change_bytes: usize) -> Vec<u8> {
+    let mut record = Vec::with_capacity(BEGIN_BYTES + change_bytes);
+    record.extend(txn.0.to_le_bytes());
+    record
 }
 
 /// The transaction that a record of rows, a commit, or the news that one is applied is of.
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_rows_are_where_they_say() {
-        let mut record = begin_record(TxnId(5));
+        let mut record = begin_record(TxnId(5), 0);
         let all = [What::Insert, What::Update, What::Delete, What::Raise].map(change);
         for change in &all {
             let before = record.len();
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_cut_is_none() {
-        let mut record = begin_record(TxnId(5));
+        let mut record = begin_record(TxnId(5), 0);
         change(What::Update).put(&mut record);
         for length in 0..record.len() {
             let read = changes_of(Lsn(1), &record[..length]);

@@ -215,9 +215,10 @@ impl State {
             recovery_start: self.recovery_start,
             previous_crc: last.crc,
         };
-        let (place, switches) = self.place(self.config.padded(self.open_image.len()));
-        // The next block is about as long as this one.
-        let mut next_image = Vec::with_capacity(self.open_image.len());
+        let padded = self.config.padded(self.open_image.len());
+        let (place, switches) = self.place(padded);
+        // The next block is about as long as this one, padding included.
+        let mut next_image = Vec::with_capacity(padded as usize);
         next_image.resize(block::HEADER_BYTES, 0);
         let mut image = std::mem::replace(&mut self.open_image, next_image);
         let crc = block::seal(&mut image, &header, place, self.config.block_bytes);

@@ -147,7 +147,7 @@ fn append(
     let mut changes = changes.into_iter();
     let (mut logged, mut end) = (Vec::with_capacity(lengths.len()), Lsn(0));
     for (number, part) in records.iter().enumerate() {
-        let mut bytes = rows::begin_record(txn);
+        let mut bytes = rows::begin_record(txn, lengths[part.clone()].iter().sum());
         let first = logged.len();
         for change in changes.by_ref().take(part.len()) {
             let row_at = change.put(&mut bytes);
