@@ -21,12 +21,17 @@ use falconry_sim::io::with_env;
 use super::{Contract, Database, Engine, EngineError, POWER_CLAIMS, Settings, SettingsDraw};
 use crate::run::CaseError;
 
+mod blocks;
 mod cache_alone;
+mod damaged;
+mod forged;
 mod kinds;
 mod log_alone;
 mod origin;
 mod pairs;
 mod part;
+mod parts;
+mod picture;
 mod refusals;
 mod shown;
 

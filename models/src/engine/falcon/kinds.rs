@@ -74,11 +74,12 @@ impl Value {
 }
 
 /// A row of this rank, with this number beside it.
-fn row(rank: u64, beside: u64) -> [KeyValue<'static>; 3] {
+pub(super) fn row(rank: u64, beside: u64) -> [KeyValue<'static>; 3] {
     [VALUES[rank as usize].key(), KeyValue::U64(rank), KeyValue::U64(beside)]
 }
 
-fn pick_rank() -> u64 {
+/// A rank.
+pub(super) fn pick_rank() -> u64 {
     pick("falcon/rank", VALUES.len() as u64)
 }
 

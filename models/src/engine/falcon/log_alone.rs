@@ -14,13 +14,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use falcon::Lsn;
 use falcon::log::{Log, LogConfig, Record, RecordKind};
+use falcon::{Error, Lsn};
 use falconry_seam::disk::Disk;
 use falconry_seam::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::failure;
 use super::part::{self, Alone, Part, Writes};
+use super::{failure, pick};
 use crate::engine::{Database, EngineError, Pair};
 
 /// Writes of one transaction, or some of all pairs again.
@@ -127,6 +127,47 @@ impl LogAlone {
     }
 }
 
+impl LogAlone {
+    /// A record that was just appended is there, whether it is durable or not, and begins nowhere else. Nobody else
+    /// appends meanwhile.
+    fn read_back(&self, begin: Lsn, end: Lsn, bytes: &[u8]) -> Result<(), EngineError> {
+        let found = self.log.read(begin).map_err(failure)?;
+        let is_it = (found.lsn(), found.end(), found.kind()) == (begin, end, WRITES);
+        if !is_it || found.bytes() != bytes {
+            let what = format!("{found:?} was read, in place of {} bytes at {begin}", bytes.len());
+            return Err(EngineError::Corrupt { what });
+        }
+        for nowhere in [Lsn(begin.0 + 1), end] {
+            match self.log.read(nowhere) {
+                Err(Error::NotInLog { lsn, end: told, .. }) if (lsn, told) == (nowhere, end) => {}
+                Err(error @ (Error::Io { .. } | Error::Stopped(_))) => return Err(failure(error)),
+                other => {
+                    let what =
+                        format!("no record begins at {nowhere}, and it is read as {other:?}");
+                    return Err(EngineError::Corrupt { what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A record that is too long is refused, and leaves nothing.
+    fn refuse(&self, pairs: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), EngineError> {
+        let end = self.log.end();
+        let bytes = self.log.record_bytes_max() + 1;
+        match self.log.append(WRITES, &[&vec![0; bytes]]) {
+            Err(Error::TooLong { bytes: told, .. }) if told == bytes && self.log.end() == end => {
+                Ok(())
+            }
+            Err(error @ (Error::Io { .. } | Error::Stopped(_))) => Err(failure(error)),
+            other => {
+                let what = format!("{bytes} bytes beside {} pairs: {other:?}", pairs.len());
+                Err(EngineError::Corrupt { what })
+            }
+        }
+    }
+}
+
 impl Part for LogAlone {
     fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<Vec<Pair>, EngineError> {
         let pairs = self.pairs();
@@ -141,15 +182,23 @@ impl Part for LogAlone {
             if self.log.used_bytes() * 3 > self.log.capacity_bytes() {
                 self.begin_anew(&pairs)?;
             }
-            let end = self.log.append(WRITES, &[&encode(&writes)]).map_err(failure)?;
+            let (begin, record) = (self.log.end(), encode(&writes));
+            let end = self.log.append(WRITES, &[&record]).map_err(failure)?;
             apply(&mut pairs, writes);
+            if pick("falcon/read_back", 4) == 3 {
+                self.read_back(begin, end, &record)?;
+            }
             end
         };
         self.log.flush(end).map_err(failure)
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        self.begin_anew(&self.pairs())
+        let pairs = self.pairs();
+        match pick("falcon/log_upkeep", 4) {
+            3 => self.refuse(&pairs),
+            _ => self.begin_anew(&pairs),
+        }
     }
 
     fn check(&self) -> Result<(), EngineError> {

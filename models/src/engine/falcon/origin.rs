@@ -14,30 +14,13 @@ use std::path::Path;
 use falcon::Database as Falcon;
 use falconry_seam::disk::{Disk, OpenOptions};
 
-use super::failure;
-use super::part;
+use super::picture::CRASHED;
+use super::{failure, part};
 use crate::engine::EngineError;
 
 /// What a run begins with: nothing, or the files of a format, which a scenario asks for.
 pub(super) const ORIGINS: &[(&str, u32)] = &[("new", 1), ("format-1", 0)];
 
-macro_rules! file {
-    ($name:literal) => {
-        ($name, include_bytes!(concat!("../../../../snapshots/formats/1/crashed/", $name)))
-    };
-}
-
-const FILES: &[(&str, &[u8])] = &[
-    file!("catalogue.pages"),
-    file!("user.pages"),
-    file!("log.1"),
-    file!("log.2"),
-    file!("double-write"),
-    file!("lock"),
-];
-
-/// What it must answer.
-const ANSWER: &str = include_str!("../../../../snapshots/formats/1/crashed/answer.txt");
 const TABLES: [&str; 2] = ["letters", "people"];
 
 /// Lays the files out, if that has not been done as a whole before.
@@ -45,7 +28,7 @@ pub(super) fn lay_out(disk: &dyn Disk) -> Result<(), EngineError> {
     if part::is_complete(disk)? {
         return Ok(());
     }
-    for (name, bytes) in FILES {
+    for (name, bytes) in CRASHED.named() {
         let file = disk.open(Path::new(name), &OpenOptions::CREATE)?;
         file.set_len(0)?;
         file.write_all_at(bytes, 0)?;
@@ -65,7 +48,7 @@ pub(super) fn check(falcon: &Falcon) -> Result<(), EngineError> {
             let (record, row) = found.map_err(failure)?;
             text += &format!("{}: {row:?}\n", record.0);
         }
-        if !format!("{}\n== ", ANSWER.trim_end()).contains(&format!("{text}== ")) {
+        if !format!("{}\n== ", CRASHED.answer.trim_end()).contains(&format!("{text}== ")) {
             let what = format!("table {name} has other rows than were left in it");
             return Err(EngineError::Corrupt { what });
         }

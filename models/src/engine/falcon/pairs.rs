@@ -18,7 +18,7 @@ use falcon::page::RecordNumber;
 use falcon::page::key::KeyValue;
 use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
 
-use super::{failure, kinds, origin, pick, refusals, shown};
+use super::{damaged, failure, kinds, origin, pick, refusals, shown};
 use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Settings, Transaction};
 
 const BY_KEY: &str = "by_key";
@@ -227,8 +227,9 @@ impl FalconDatabase {
 
     /// What is shown, or refused.
     fn looked(&self) -> Result<(), EngineError> {
-        match pick("falcon/looked", 3) {
-            0 => shown::upkeep(&self.falcon),
+        match pick("falcon/looked", 6) {
+            0 | 1 => shown::upkeep(&self.falcon),
+            2 | 3 => damaged::upkeep(),
             _ => refusals::upkeep(&self.falcon, &self.place(0)?.table),
         }
     }

@@ -23,8 +23,7 @@ use falconry_seam::disk::Disk;
 use super::{failure, pick};
 use crate::engine::EngineError;
 
-/// How many wrong options, and how many wrong tables there are here.
-const ABSURDITIES: u64 = 12;
+/// How many wrong tables there are here.
 const SCHEMAS: u64 = 8;
 
 /// A call whose outcome is told, with what it should have been.
@@ -56,7 +55,8 @@ fn judged((outcome, expected): Outcome) -> Result<(), EngineError> {
 /// The word for an error of those that wrong calls come to.
 fn kind(error: &Error) -> &'static str {
     match error {
-        Error::Setting { .. } => "Setting",
+        // By its name.
+        Error::Setting { name, .. } => name,
         Error::Schema { .. } => "Schema",
         Error::Unknown { .. } => "Unknown",
         Error::ColumnCount { .. } => "ColumnCount",
@@ -123,12 +123,13 @@ pub(super) fn before(
     if pick("falcon/wrong_opening", 8) < 7 {
         return Ok(());
     }
-    let absurd = absurd(options, pick("falcon/absurd", ABSURDITIES));
+    let number = pick("falcon/absurd", ABSURDITIES.len() as u64);
+    let (absurd, setting) = absurd(options, number);
     judged(match (pick("falcon/opening", 3), exists) {
         (0, true) => (Falcon::create(disk, options).map(drop), "Exists"),
         (0, false) => (Falcon::open(disk, options).map(drop), "Missing"),
-        (_, true) => (Falcon::open(disk, &absurd).map(drop), "Setting"),
-        (_, false) => (Falcon::create(disk, &absurd).map(drop), "Setting"),
+        (_, true) => (Falcon::open(disk, &absurd).map(drop), setting),
+        (_, false) => (Falcon::create(disk, &absurd).map(drop), setting),
     })
 }
 
@@ -140,25 +141,50 @@ pub(super) fn second(disk: &Arc<dyn Disk>, options: &Options) -> Result<(), Engi
     judged((Falcon::open(disk, options).map(drop), "InUse"))
 }
 
-/// Options of which one is out of its range.
-fn absurd(options: &Options, number: u64) -> Options {
+/// Options of which one is out of its range, and its name.
+fn absurd(options: &Options, number: u64) -> (Options, &'static str) {
+    let (name, make) = ABSURDITIES[number as usize];
     let mut absurd = *options;
-    match number {
-        0 => absurd.page_bytes = 3_000,
-        1 => absurd.gopher_threads = 0,
-        2 => absurd.io_threads = 21,
-        3 => absurd.cache_frames = 1,
-        4 => absurd.run_pages_max = 0,
-        5 => absurd.double_write_pages = absurd.run_pages_max - 1,
-        6 => absurd.checkpoint_interval = Duration::ZERO,
-        7 => absurd.lock_wait_timeout = Duration::from_secs(86_401),
-        8 => absurd.sequence_batch = 0,
-        9 => absurd.log.block_bytes = 1_000,
-        10 => absurd.log.window_bytes = 0,
-        _ => absurd.log.file_bytes_max = absurd.log.file_bytes,
-    }
-    absurd
+    make(&mut absurd);
+    (absurd, name)
 }
+
+/// More than a day.
+const TOO_LONG: Duration = Duration::from_millis(86_400_001);
+
+/// Settings, and what makes each absurd.
+const ABSURDITIES: [(&str, fn(&mut Options)); 22] = [
+    ("page_bytes", |absurd| absurd.page_bytes = 3_000),
+    ("gopher_threads", |absurd| absurd.gopher_threads = 0),
+    ("io_threads", |absurd| absurd.io_threads = 21),
+    ("cache_frames", |absurd| absurd.cache_frames = 1),
+    ("run_pages_max", |absurd| absurd.run_pages_max = 0),
+    ("double_write_pages", |absurd| absurd.double_write_pages = absurd.run_pages_max - 1),
+    ("checkpoint_interval", |absurd| absurd.checkpoint_interval = Duration::ZERO),
+    ("checkpoint_interval", |absurd| absurd.checkpoint_interval = TOO_LONG),
+    ("lock_wait_timeout", |absurd| absurd.lock_wait_timeout = TOO_LONG),
+    ("sequence_batch", |absurd| absurd.sequence_batch = 0),
+    ("block_bytes", |absurd| absurd.log.block_bytes = 1_000),
+    // Smaller than any sector.
+    ("block_bytes", |absurd| absurd.log.block_bytes = 256),
+    ("block_bytes", |absurd| absurd.log.block_bytes = 1 << 17),
+    ("window_bytes", |absurd| absurd.log.window_bytes = 0),
+    ("window_bytes", |absurd| absurd.log.window_bytes += 1),
+    ("window_bytes", |absurd| {
+        // Less than eight pages, whatever a block has.
+        (absurd.page_bytes, absurd.log.window_bytes) = (32_768, absurd.log.block_bytes);
+    }),
+    ("window_count", |absurd| absurd.log.window_count = 0),
+    ("file_bytes", |absurd| absurd.log.file_bytes += 1),
+    ("file_bytes", |absurd| absurd.log.file_bytes = absurd.log.block_bytes.into()),
+    ("file_bytes_max", |absurd| absurd.log.file_bytes_max = absurd.log.file_bytes),
+    ("file_bytes_max", |absurd| absurd.log.file_bytes_max = 1 << 41),
+    ("file_bytes_max", |absurd| {
+        let log = &mut absurd.log;
+        let (block, window) = (u64::from(log.block_bytes), u64::from(log.window_bytes));
+        (log.file_bytes, log.file_bytes_max) = (block + window, block + 2 * window);
+    }),
+];
 
 #[cfg(test)]
 mod tests {
@@ -167,7 +193,7 @@ mod tests {
     #[test]
     fn a_wrong_call_that_succeeds_or_fails_otherwise_is_told() {
         assert!(judged((Err(Error::Exists), "Exists")).is_ok());
-        for outcome in [(Ok(()), "Exists"), (Err(Error::Exists), "Setting")] {
+        for outcome in [(Ok(()), "Exists"), (Err(Error::Exists), "page_bytes")] {
             let told = judged(outcome).expect_err("it is wrong");
             assert!(matches!(told, EngineError::Corrupt { .. }), "{told:?}");
         }
@@ -179,9 +205,10 @@ mod tests {
     fn every_absurd_option_is_refused() {
         let options = Options::default();
         options.check(512).expect("the usual options are good");
-        for number in 0..ABSURDITIES {
-            let refused = absurd(&options, number).check(512);
-            assert!(matches!(refused, Err(Error::Setting { .. })), "{number}: {refused:?}");
+        for number in 0..ABSURDITIES.len() as u64 {
+            let (options, setting) = absurd(&options, number);
+            let refused = options.check(512).expect_err(setting);
+            assert_eq!(kind(&refused), setting, "{number}: {refused:?}");
         }
     }
 
