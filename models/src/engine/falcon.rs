@@ -22,6 +22,7 @@ use super::{Contract, Database, Engine, EngineError, POWER_CLAIMS, Settings, Set
 use crate::run::CaseError;
 
 mod blocks;
+mod bounds;
 mod cache_alone;
 mod damaged;
 mod forged;

@@ -82,6 +82,10 @@ pub(super) fn open(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Databas
         let file = disk.open(Path::new(name), &OpenOptions::READ_WRITE)?;
         files.add(TablespaceId(tablespace), Path::new(name), file);
     }
+    let log = Arc::new(Numbers::default());
+    if pick("falcon/wrong_cache", 8) == 7 {
+        refuse_settings(disk, size, &log)?;
+    }
     let config = DoubleWriteConfig {
         capacity_pages: options.double_write_pages,
         align_bytes: disk.sector_size().max(512),
@@ -90,7 +94,6 @@ pub(super) fn open(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Databas
     let double_write = DoubleWrite::open(file, Path::new(DOUBLE_WRITE), size, IDENTITY, config);
     let double_write = double_write.map_err(failure)?;
     double_write.repair(&files).map_err(failure)?;
-    let log = Arc::new(Numbers::default());
     let config = CacheConfig {
         // Fewer than there are pages, and enough for each thread.
         frame_count: options.io_threads + 20,
@@ -180,10 +183,100 @@ impl CacheAlone {
         let tablespace = TablespaceId(pick("falcon/tablespace", 2) as u32);
         let page = PageId { tablespace, number: PageNumber(number) };
         let mut guard = self.cache.write(page).map_err(failure)?;
+        if guard.page() != page {
+            let what = format!("{page} was asked for, and {} came", guard.page());
+            return Err(EngineError::Corrupt { what });
+        }
         let lsn = self.next();
         guard.change(lsn);
         Ok(())
     }
+}
+
+impl CacheAlone {
+    /// Pages that there are not, and settings that there cannot be, are refused as such.
+    fn refuse(&self) -> Result<(), EngineError> {
+        let tablespace = TablespaceId(FILES.len() as u32);
+        let nowhere = PageId { tablespace, number: PageNumber(0) };
+        let beyond = PageId { tablespace: TablespaceId(0), number: PageNumber(1 << 20) };
+        let size = self.cache.files().page_size();
+        let set = |frame_count, run_pages_max| {
+            let config = CacheConfig { frame_count, run_pages_max, ..CacheConfig::default() };
+            Cache::new(config, Files::new(size), Arc::clone(&self.log) as _).map(drop)
+        };
+        let outcomes = [
+            (self.cache.read(nowhere).map(drop), "tablespace 2 is not open"),
+            (self.cache.write(nowhere).map(drop), "tablespace 2 is not open"),
+            (self.cache.read(beyond).map(drop), "the file ends before it"),
+            (set(3, 1), "frame_count is 3"),
+            (set(8, 0), "run_pages_max is 0"),
+        ];
+        for (outcome, expected) in outcomes {
+            match outcome {
+                Err(error) if error.to_string().contains(expected) => {}
+                Err(error @ (Error::Io { .. } | Error::Stopped(_) | Error::CacheFull { .. })) => {
+                    return Err(failure(error));
+                }
+                other => {
+                    let what = format!("a wrong call came to {other:?}, expected {expected}");
+                    return Err(EngineError::Corrupt { what });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Settings of the double-write file that there cannot be, or that do not fit to the cache, are refused.
+fn refuse_settings(disk: &dyn Disk, size: PageSize, log: &Arc<Numbers>) -> Result<(), EngineError> {
+    let open = |capacity_pages, align_bytes, identity| {
+        let file = disk.open(Path::new(DOUBLE_WRITE), &OpenOptions::READ_WRITE)?;
+        let config = DoubleWriteConfig { capacity_pages, align_bytes };
+        Ok(DoubleWrite::open(file, Path::new(DOUBLE_WRITE), size, identity, config))
+    };
+    let usual = DoubleWriteConfig::default();
+    let fitted = |double_write: DoubleWrite, size| {
+        let config = CacheConfig { run_pages_max: usual.capacity_pages, ..CacheConfig::default() };
+        let cache = Cache::new(config, Files::new(size), Arc::clone(log) as _);
+        cache.and_then(|cache| cache.with_double_write(double_write)).map(drop)
+    };
+    let other = if size == PageSize::MIN { PageSize::MAX } else { PageSize::MIN };
+    let outcomes: [(Result<falcon::Result<()>, io::Error>, &str); 5] = [
+        (open(0, 512, IDENTITY).map(|opened| opened.map(drop)), "capacity_pages is 0"),
+        (open(8, 1_000, IDENTITY).map(|opened| opened.map(drop)), "align_bytes is 1000"),
+        (
+            open(8, usual.align_bytes, IDENTITY)
+                .map(|opened| opened.and_then(|double_write| fitted(double_write, size))),
+            "capacity_pages is 8",
+        ),
+        (
+            open(usual.capacity_pages, usual.align_bytes, IDENTITY)
+                .map(|opened| opened.and_then(|double_write| fitted(double_write, other))),
+            "page_bytes is",
+        ),
+        // Only where there are entries is it known whose the file is.
+        (
+            open(usual.capacity_pages, usual.align_bytes, IDENTITY + 1).map(
+                |opened| match opened {
+                    Ok(_) => Err(Error::Stopped("it has no entry".into())),
+                    Err(error) => Err(error),
+                },
+            ),
+            "it belongs to database",
+        ),
+    ];
+    for (outcome, expected) in outcomes {
+        match outcome? {
+            Err(error) if error.to_string().contains(expected) => {}
+            Err(error @ Error::Io { .. }) => return Err(failure(error)),
+            Err(Error::Stopped(_)) => {}
+            other => {
+                let what = format!("wrong settings came to {other:?}, expected {expected}");
+                return Err(EngineError::Corrupt { what });
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Part for CacheAlone {
@@ -213,17 +306,25 @@ impl Part for CacheAlone {
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        self.touch()
+        match pick("falcon/cache_upkeep", 8) {
+            7 => self.refuse(),
+            _ => self.touch(),
+        }
     }
 
     fn check(&self) -> Result<(), EngineError> {
         for page in all_pages() {
-            drop(self.cache.read(page).map_err(failure)?);
+            let found = self.cache.read(page).map_err(failure)?.page();
+            if found != page {
+                let what = format!("{page} was asked for, and {found} came");
+                return Err(EngineError::Corrupt { what });
+            }
         }
-        match self.cache.pinned_count() {
-            0 => Ok(()),
-            pinned => {
-                let what = format!("{pinned} frames are pinned, and nobody has a page");
+        self.cache.checkpoint().map_err(failure)?;
+        match (self.cache.pinned_count(), self.cache.dirty_count()) {
+            (0, 0) => Ok(()),
+            (pinned, dirty) => {
+                let what = format!("nobody has a page: {pinned} frames are pinned, {dirty} dirty");
                 Err(EngineError::Corrupt { what })
             }
         }

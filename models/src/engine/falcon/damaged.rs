@@ -26,11 +26,11 @@ const FILES: [&str; 5] = [PAGES[0], PAGES[1], LOG[0], LOG[1], DOUBLE_WRITE];
 
 /// Damages one thing: most often a part by itself, for a whole database takes its time.
 pub(super) fn upkeep() -> Result<(), EngineError> {
-    match pick("falcon/damaged", 16) {
-        0 => spoiled(parts::picked()),
-        1 => refused(parts::picked()),
-        2 => forged::upkeep(),
-        3 => forged::at_random(),
+    match pick("falcon/damaged", 48) {
+        0..=1 => spoiled(parts::picked()),
+        2 => refused(parts::picked()),
+        3..=4 => forged::upkeep(),
+        5..=6 => forged::at_random(),
         _ => parts::upkeep(),
     }
 }
@@ -145,8 +145,7 @@ fn mended(
     if !PAGES.contains(&damage.file) || damage.is_cut || pick("falcon/mended", 4) < 3 {
         return Ok(());
     }
-    let left = |name: &'static str| disk.bytes(name).map(|bytes| (name, bytes));
-    let mut files: Files = FILES.into_iter().chain(["versions"]).filter_map(left).collect();
+    let mut files = disk.files();
     let whole = picture.bytes(damage.file)[damage.at];
     files.get_mut(damage.file).expect("it is there")[damage.at] = whole;
     match looked(&PictureDisk::of(files), picture) {

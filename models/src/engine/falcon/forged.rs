@@ -17,9 +17,10 @@ use falcon::page::index::{IndexId, IndexKey, IndexPage, IndexPageMut};
 use falcon::page::key::KeyValue;
 use falcon::page::{
     self, DataPage, DataPageMut, InventoryPageMut, Locator, LocatorPageMut, OverflowPage, PageKind,
-    Record, RecordNumber, SectionPageMut,
+    Record, RecordNumber, SectionPageMut, SequencePageMut,
 };
 use falcon::store::format::{INDEX_ROOTS, SECTION_ROOTS};
+use falcon::store::record;
 use falcon::{Database as Falcon, Error, PageId, PageNumber, TablespaceId, row};
 
 use super::damaged::corrupt;
@@ -34,8 +35,9 @@ const FIRST: u32 = 4;
 const LINK: usize = 28;
 /// Where section, data, locator and overflow pages say whose they are.
 const SECTION: usize = 24;
-/// Where a locator page says which one of its section it is.
+/// Where a locator page says which one of its section it is, and a section page its level.
 const SEQUENCE: usize = 28;
+const LEVEL: usize = 32;
 /// A section and an index that no picture has.
 const NOBODY: u32 = 9;
 
@@ -59,15 +61,53 @@ pub(super) fn upkeep() -> Result<(), EngineError> {
 pub(super) fn at_random() -> Result<(), EngineError> {
     let picture = parts::picked();
     let mut files = picture.files();
-    let what = match pick("falcon/forged_in", 3) {
-        2 => forge_kind(&mut files),
+    let what = match pick("falcon/forged_in", 4) {
+        3 => forge_record(&mut files),
         _ => forge_page(&mut files, picture),
     };
-    match looked(&files, picture) {
-        Ok(_) => Ok(()),
+    let done = match pick("falcon/changed", 2) {
+        0 => looked(&files, picture).map(drop),
+        _ => changed(&files),
+    };
+    match done {
+        Ok(()) => Ok(()),
         Err(error) if is_named(&error) => Ok(()),
+        // What a change of pages meets stops the engine, which tells the first call alone why.
+        Err(Error::Stopped(why) | Error::OutcomeUnknown { why, .. })
+            if why.contains("damaged") || why.contains("cut off by an error") =>
+        {
+            Ok(())
+        }
         Err(error) => corrupt(format!("{what}: {error}")),
     }
+}
+
+/// Changes rows of it and drops a table, as if nothing were.
+fn changed(files: &Files) -> falcon::Result<()> {
+    let falcon = Falcon::open(&PictureDisk::shared(files.clone()), &options())?;
+    let Some(people) = falcon.table("people") else { return falcon.close() };
+    let mut txn = falcon.begin();
+    let from = RecordNumber(pick("falcon/changed_at", 12));
+    for number in 0..4 {
+        let name = "a name that is as long as others are".repeat(2);
+        let row = [KeyValue::U64(100 + number), KeyValue::Text(name.into()), KeyValue::Null];
+        let done = match pick("falcon/changing", 3) {
+            0 => txn.insert(&people, &row).map(drop),
+            1 => txn.update(&people, RecordNumber(from.0 + number), &row).map(drop),
+            _ => txn.delete(&people, RecordNumber(from.0 + number)).map(drop),
+        };
+        match done {
+            // Another row may be forged to be as this one.
+            Err(Error::Duplicate { .. } | Error::ColumnCount { .. }) => {}
+            done => done?,
+        }
+    }
+    txn.commit()?;
+    if falcon.table("letters").is_some() {
+        falcon.drop_table("letters")?;
+    }
+    falcon.verify()?;
+    falcon.close()
 }
 
 fn forge_page(files: &mut Files, picture: &Picture) -> String {
@@ -83,8 +123,9 @@ fn forge_page(files: &mut Files, picture: &Picture) -> String {
     format!("byte {at} of {id} is forged")
 }
 
-/// A record of the log is of another kind.
-fn forge_kind(files: &mut Files) -> String {
+/// A record of the log says something else, and its block is sealed anew. What is changed is so that pages which a
+/// change names are behind all that there are: a page that leads to itself is no log's.
+fn forge_record(files: &mut Files) -> String {
     let blocks = blocks::all(files);
     let ordinal = pick("falcon/block", blocks.len() as u64) as usize;
     let block = &blocks[ordinal];
@@ -92,12 +133,23 @@ fn forge_kind(files: &mut Files) -> String {
     if records.is_empty() {
         return "nothing".into();
     }
-    let (_, range) = &records[pick("falcon/record", records.len() as u64) as usize];
-    let at = blocks::Block::kind_at(range);
-    let kind = 6 + pick("falcon/kind", 200) as u8;
-    files.get_mut(LOG[block.file]).expect("it is there")[at] = kind;
-    blocks::seal(files, &blocks, ordinal);
-    format!("the record at byte {at} of {} is of kind {kind}", LOG[block.file])
+    let (kind, range) = records[pick("falcon/record", records.len() as u64) as usize].clone();
+    let (at, byte) = match (kind, pick("falcon/field", 4)) {
+        // The page, which is no other's then; how many operations; the first one.
+        (record::PAGE_CHANGE, 1) => (range.start + 4, 100 + pick("falcon/far", 100) as u8),
+        (record::PAGE_CHANGE, 2) => (range.start + 8, u8::MAX),
+        (record::PAGE_CHANGE, 3) => (range.start + 10, 20 + pick("falcon/kind", 200) as u8),
+        // The table, what happens to the row, and the row's length.
+        (record::ROWS | record::COMMIT, 1) => (range.start + 8, 50 + pick("falcon/far", 100) as u8),
+        (record::ROWS | record::COMMIT, 2) => (range.start + 20, 3 + pick("falcon/small", 4) as u8),
+        (record::ROWS | record::COMMIT, 3) => (range.start + 21, pick("falcon/length", 256) as u8),
+        _ => (blocks::Block::kind_at(&range), 6 + pick("falcon/kind", 200) as u8),
+    };
+    if at < range.end {
+        files.get_mut(LOG[block.file]).expect("it is there")[at] = byte;
+        blocks::seal(files, &blocks, ordinal);
+    }
+    format!("byte {at} of {} is {byte}, in a record of kind {}", LOG[block.file], kind.0)
 }
 
 /// Opens, looks at the structure and reads it all.
@@ -249,6 +301,67 @@ const FORGERIES: &[(Forge, &str)] = &[
         },
         "page 60000",
     ),
+    (
+        |files| {
+            let number = drawn(files, &[PageKind::Section]);
+            edit(files, USER, number, |bytes, _| bytes[LEVEL] = 1);
+        },
+        "of kind locator, expected section",
+    ),
+    (
+        |files| {
+            // The parent says that a leaf begins a little behind where the one before it ends.
+            second_entry(files, |page, key, record, child, _| {
+                let key = [key, &[0]].concat();
+                let key = IndexKey { key: &key, record };
+                page.insert(key, Some(child)).expect("it has room");
+            });
+        },
+        "by its parent it begins at",
+    ),
+    (
+        |files| {
+            second_entry(files, |page, key, record, _, first| {
+                page.insert(IndexKey { key, record }, Some(first)).expect("it has room");
+            });
+        },
+        "a second link leads to it",
+    ),
+    (
+        |files| {
+            let (_, leaf, _) = branch(files);
+            edit(files, USER, leaf, |bytes, id| {
+                // Without its link.
+                let (index, entries) = entries(bytes);
+                let mut page = IndexPageMut::format_leaf(bytes, id, index);
+                for (key, record) in entries {
+                    page.insert(IndexKey { key: &key, record }, None).expect("they had room");
+                }
+            });
+        },
+        "no link leads on to",
+    ),
+    (
+        |files| {
+            let (_, _, second) = branch(files);
+            edit(files, USER, second, |bytes, _| {
+                let key = IndexKey { key: &[], record: RecordNumber(1) };
+                IndexPageMut::of_checked(bytes).insert(key, None).expect("a leaf has room");
+            });
+        },
+        "it begins at",
+    ),
+    (
+        |files| {
+            let (root, _, _) = branch(files);
+            edit(files, USER, root, |bytes, _| {
+                let mut page = IndexPageMut::of_checked(bytes);
+                let first = page.read().entries().advance().map(|entry| entry.key.to_buf());
+                assert!(page.delete(first.expect("a branch has entries").borrow()));
+            });
+        },
+        "and leads from",
+    ),
     (|files| numbers(files, 1), "the next number is"),
     (|files| numbers(files, 0), "the next number is"),
     (|files| catalogue(files, |row| row[0] = KeyValue::U64(7)), "the catalogue"),
@@ -377,14 +490,62 @@ fn branch(files: &Files) -> (u32, u32, u32) {
     branches.next().expect("an index of a picture has two levels")
 }
 
+/// Takes the second entry out of a branch, and lets another come: by its key and record, its child, and the child
+/// of the first.
+fn second_entry(
+    files: &mut Files,
+    change: impl FnOnce(&mut IndexPageMut<'_>, &[u8], RecordNumber, PageNumber, PageNumber),
+) {
+    let (root, first, second) = branch(files);
+    edit(files, USER, root, |bytes, _| {
+        let mut page = IndexPageMut::of_checked(bytes);
+        let mut entries = page.read().entries();
+        entries.advance();
+        let entry = entries.advance().map(|entry| entry.key.to_buf()).expect("it has two");
+        assert!(page.delete(entry.borrow()));
+        change(&mut page, &entry.key, entry.record, PageNumber(second), PageNumber(first));
+    });
+}
+
+/// The index of a leaf, and its entries.
+fn entries(bytes: &[u8]) -> (IndexId, Vec<(Vec<u8>, RecordNumber)>) {
+    let page = IndexPage::of_checked(bytes);
+    let (mut cursor, mut found) = (page.entries(), Vec::new());
+    while let Some(entry) = cursor.advance() {
+        found.push((entry.key.key.to_vec(), entry.key.record));
+    }
+    (page.index(), found)
+}
+
 /// Changes the row of the catalogue that tells of a table.
 fn catalogue(files: &mut Files, change: impl FnOnce(&mut Vec<KeyValue<'static>>)) {
     described(files, 1, change);
 }
 
 /// Changes the row of the catalogue that tells the next number.
-fn numbers(files: &mut Files, next: u64) {
+pub(super) fn numbers(files: &mut Files, next: u64) {
     described(files, 0, |row| row[1] = KeyValue::U64(next));
+}
+
+/// Sets the first sequence to a number.
+pub(super) fn count(files: &mut Files, number: i64) {
+    let page = pages(files, 0, &[PageKind::Sequence]);
+    edit(files, 0, page[0], |bytes, _| SequencePageMut::of_checked(bytes).set(0, number));
+}
+
+/// Marks all pages of tables that are free as used. Returns how many these are, and how long a file is whose pages
+/// all have their bits in the first inventory page.
+pub(super) fn use_all(files: &mut Files) -> (usize, usize) {
+    let (mut marked, mut length) = (0, 0);
+    edit(files, USER, 1, |bytes, _| {
+        let mut page = InventoryPageMut::of_checked(bytes);
+        length = (page.read().range().1.0 as usize + 1) * PAGE_BYTES;
+        while let Some(free) = page.read().first_free(PageNumber(0)) {
+            page.mark_used(free);
+            marked += 1;
+        }
+    });
+    (marked, length)
 }
 
 /// Changes the first row of the catalogue that begins with this tag.

@@ -18,7 +18,7 @@ use falcon::page::RecordNumber;
 use falcon::page::key::KeyValue;
 use falcon::{Database as Falcon, Direction, Error, Row, TableSpec, Transaction as Txn};
 
-use super::{damaged, failure, kinds, origin, pick, refusals, shown};
+use super::{bounds, damaged, failure, kinds, origin, pick, refusals, shown};
 use crate::engine::{Access, Database, EngineError, Order, Pair, Promise, Settings, Transaction};
 
 const BY_KEY: &str = "by_key";
@@ -225,11 +225,11 @@ impl FalconDatabase {
         }
     }
 
-    /// What is shown, or refused.
+    /// What is shown, what is refused, or what is just too much.
     fn looked(&self) -> Result<(), EngineError> {
-        match pick("falcon/looked", 6) {
-            0 | 1 => shown::upkeep(&self.falcon),
-            2 | 3 => damaged::upkeep(),
+        match pick("falcon/looked", 24) {
+            0..=7 => shown::upkeep(&self.falcon),
+            8 => bounds::upkeep(&self.falcon, &self.place(0)?.table),
             _ => refusals::upkeep(&self.falcon, &self.place(0)?.table),
         }
     }
@@ -289,7 +289,7 @@ impl Database for FalconDatabase {
     }
 
     fn upkeep(&self) -> Result<(), EngineError> {
-        let done = match pick("falcon/upkeep", 20) {
+        let done = match pick("falcon/upkeep", 22) {
             0 => self.falcon.checkpoint(),
             1 => {
                 self.counts()?;
@@ -301,6 +301,7 @@ impl Database for FalconDatabase {
             9..=10 => return self.claim(),
             11..=16 => self.scratch(),
             17..=18 => return kinds::upkeep(&self.falcon),
+            19..=20 => return damaged::upkeep(),
             _ => return self.looked(),
         };
         match done {

@@ -10,8 +10,13 @@
 //!
 //! Nothing here opens a database: a turn is over within microseconds.
 
+use falcon::page::index::IndexPageMut;
 use falcon::page::key::{self, KeyValue};
-use falcon::page::{self, HEADER_BYTES, Line, Locator, PageError, PageKind, RecordNumber};
+use falcon::page::{
+    self, DataPageMut, FileHeaderMut, HEADER_BYTES, InventoryPageMut, Line, Locator,
+    LocatorPageMut, PageError, PageKind, PageSize, RecordNumber, SectionGeometry, SectionPageMut,
+    SequencePageMut,
+};
 use falcon::store::op::{Content, PageOp};
 use falcon::store::{code, record};
 use falcon::{Error, PageId, PageNumber, TablespaceId, log, row};
@@ -20,6 +25,8 @@ use super::picture::{self, CLOSED, CRASHED, PAGE_BYTES, Picture, PictureDisk};
 use super::{blocks, kinds, pick};
 use crate::engine::EngineError;
 
+/// Where a page says of which kind it is.
+const KIND: usize = 4;
 /// Damages that a turn makes of one part.
 const TURN: u64 = 8;
 
@@ -28,6 +35,7 @@ pub(super) fn upkeep() -> Result<(), EngineError> {
     let picture = picked();
     match pick("falcon/part", 8) {
         0..=2 => of_page(picture),
+        3 if pick("falcon/way", 4) == 0 => of_ways(),
         3 => of_values(),
         4 => of_record(picture),
         5 | 6 => of_operation(picture),
@@ -92,6 +100,9 @@ fn of_page(picture: &Picture) -> Result<(), EngineError> {
         }
         let shown = page::dump(&bytes);
         match page::check_content(&bytes) {
+            checked if viewed(&mut bytes.clone()) != checked.as_ref().err().cloned() => {
+                return wrong(format!("byte {at} of {id}: {checked:?}, but not for changing"));
+            }
             Ok(_) if shown.is_ok() => {}
             Ok(_) => return wrong(format!("byte {at} of {id}: it is whole and cannot be shown")),
             Err(error) if shown.as_ref().err() == Some(&error) => named(error, id, name)?,
@@ -99,6 +110,25 @@ fn of_page(picture: &Picture) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// What whoever will change a page objects to; nothing of a page that is never changed in place.
+fn viewed(bytes: &mut [u8]) -> Option<PageError> {
+    let kind = match page::check_content(bytes) {
+        // What it is not is told as well, and before anything else.
+        Err(PageError::Field { field: "kind", .. }) => return FileHeaderMut::view(bytes).err(),
+        _ => PageKind::ALL.into_iter().find(|kind| *kind as u8 == bytes[KIND]),
+    };
+    match kind {
+        Some(PageKind::FileHeader) => FileHeaderMut::view(bytes).err(),
+        Some(PageKind::Inventory) => InventoryPageMut::view(bytes).err(),
+        Some(PageKind::Section) => SectionPageMut::view(bytes).err(),
+        Some(PageKind::Locator) => LocatorPageMut::view(bytes).err(),
+        Some(PageKind::Data) => DataPageMut::view(bytes).err(),
+        Some(PageKind::Index) => IndexPageMut::view(bytes).err(),
+        Some(PageKind::Sequence) => SequencePageMut::view(bytes).err(),
+        Some(PageKind::Overflow) | None => page::check_content(bytes).err(),
+    }
 }
 
 /// An error of a page names it and, where it is of a field, a place in it; that of a file names the file.
@@ -114,6 +144,23 @@ fn named(error: PageError, id: PageId, name: &str) -> Result<(), EngineError> {
         true => Ok(()),
         false => wrong(format!("{error:?} of {id} is told as {text:?}")),
     }
+}
+
+/// The way to a record leads to that record, in a tree that is just high enough and in higher ones.
+fn of_ways() -> Result<(), EngineError> {
+    for size in PageSize::all() {
+        let geometry = SectionGeometry::new(size);
+        let record = RecordNumber(pick("falcon/far_record", 1 << 40));
+        let level = geometry.level_for(record);
+        for level in level.unwrap_or(u8::MAX)..=page::NODE_LEVEL_MAX {
+            let path = geometry.path(record, level);
+            if path.as_ref().map(|path| geometry.record(path)) != Some(record) {
+                let what = format!("{record:?} with pages of {} bytes", size.bytes());
+                return wrong(format!("{what}, at level {level}: {path:?}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Rows and keys are read as what they were made of; damaged ones are refused, or are others.

@@ -181,6 +181,17 @@ impl PictureDisk {
         PictureDisk::of(files)
     }
 
+    /// All files of a picture and that an opening has made beside.
+    pub(super) fn files(&self) -> Files {
+        let names = CLOSED.files.iter().map(|(name, _)| *name).chain(["versions"]);
+        names.filter_map(|name| Some((name, self.bytes(name)?))).collect()
+    }
+
+    /// How long a file is.
+    pub(super) fn len(&self, name: &str) -> usize {
+        lock(&self.names).get(Path::new(name)).map_or(0, |inode| lock(inode).bytes.len())
+    }
+
     /// The bytes of a file.
     pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let inode = Arc::clone(lock(&self.names).get(Path::new(name))?);

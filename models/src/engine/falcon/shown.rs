@@ -9,10 +9,11 @@
 //!
 //! Only a panic or a contradiction is told: what cannot be shown says so by an error of its own.
 
+use std::ops::Bound;
 use std::path::Path;
 
 use falcon::page::PageSize;
-use falcon::{Database as Falcon, log, page};
+use falcon::{Database as Falcon, Direction, Error, Table, log, page};
 use falconry_seam::disk::{Disk, OpenOptions};
 
 use super::{failure, pick};
@@ -33,6 +34,7 @@ pub(super) fn upkeep(falcon: &Falcon) -> Result<(), EngineError> {
         let Some(table) = falcon.table(&name) else { continue };
         shown(format_args!("{table:?} {} columns", table.column_count()));
         told(table.name() == name, || format!("table {name} calls itself {}", table.name()))?;
+        indexes(falcon, &table)?;
     }
     for name in falcon.sequence_names() {
         let Some(sequence) = falcon.sequence(&name) else { continue };
@@ -49,6 +51,28 @@ pub(super) fn upkeep(falcon: &Falcon) -> Result<(), EngineError> {
     }
     let lines = counts.to_string().lines().count();
     told(lines == counts.iter().len(), || format!("{lines} lines of counts"))
+}
+
+/// The indexes of a table that upkeep and workloads give are of it, and what reads it says so.
+fn indexes(falcon: &Falcon, table: &Table) -> Result<(), EngineError> {
+    let txn = falcon.begin();
+    for name in ["all", "by_key", "by_value"] {
+        let Some(index) = table.index(name) else { continue };
+        let (shown, of) = (format!("{index:?}"), index.table());
+        let is_it = of.name() == table.name() && index.name() == name;
+        let is_within = index.columns().iter().all(|column| *column < table.column_count());
+        told(is_it && is_within && shown.contains(name), || format!("{shown} of {table:?}"))?;
+        match txn.range(&index, Bound::Unbounded, Bound::Unbounded, Direction::Forward) {
+            Ok(range) => told(format!("{range:?}").contains(name), || format!("{range:?}"))?,
+            Err(Error::Dropped { .. }) => return Ok(()),
+            Err(error) => return Err(failure(error)),
+        }
+    }
+    match txn.scan(table) {
+        Ok(scan) => told(format!("{scan:?}").contains(table.name()), || format!("{scan:?}")),
+        Err(Error::Dropped { .. }) => Ok(()),
+        Err(error) => Err(failure(error)),
+    }
 }
 
 /// Writes something out, which must not panic.
