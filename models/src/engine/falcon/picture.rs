@@ -98,6 +98,7 @@ pub(super) fn options() -> Options {
         lock_wait_timeout: Duration::ZERO,
         double_write: true,
         sequence_batch: 8,
+        make_versions_anew: false,
         log: LogConfig {
             file_bytes: 8_704,
             file_bytes_max: 128 << 10,
