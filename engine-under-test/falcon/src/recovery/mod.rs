@@ -11,8 +11,8 @@
 //! 3. *Logical.* Transactions that committed and were not applied are applied, as a gopher would have.
 //!
 //! Between the first and the second the file of versions is bound to what the last checkpoint says of it, and torn
-//! pages are repaired. Nothing but pages is written until all three are through. What phase 3 changes goes to the log as always.
-//! The log is kept until a checkpoint has made the pages durable.
+//! pages are repaired. Nothing but pages is written until all three are through. What phase 3 changes goes to the
+//! log as always. The log is kept until a checkpoint has made the pages durable.
 //!
 //! The start of recovery may lie before the place where that checkpoint began, for the sake of a transaction
 //! that was not applied then. Changes of pages in between are durable, and are not made again: they may be of
