@@ -201,7 +201,7 @@ impl CacheAlone {
         let beyond = PageId { tablespace: TablespaceId(0), number: PageNumber(1 << 20) };
         let size = self.cache.files().page_size();
         let set = |frame_count, run_pages_max| {
-            let config = CacheConfig { frame_count, run_pages_max, ..CacheConfig::default() };
+            let config = CacheConfig { frame_count, run_pages_max };
             Cache::new(config, Files::new(size), Arc::clone(&self.log) as _).map(drop)
         };
         let outcomes = [
@@ -211,19 +211,7 @@ impl CacheAlone {
             (set(3, 1), "frame_count is 3"),
             (set(8, 0), "run_pages_max is 0"),
         ];
-        for (outcome, expected) in outcomes {
-            match outcome {
-                Err(error) if error.to_string().contains(expected) => {}
-                Err(error @ (Error::Io { .. } | Error::Stopped(_) | Error::CacheFull { .. })) => {
-                    return Err(failure(error));
-                }
-                other => {
-                    let what = format!("a wrong call came to {other:?}, expected {expected}");
-                    return Err(EngineError::Corrupt { what });
-                }
-            }
-        }
-        Ok(())
+        outcomes.into_iter().try_for_each(|(outcome, expected)| judged(outcome, expected))
     }
 }
 
@@ -232,7 +220,13 @@ fn refuse_settings(disk: &dyn Disk, size: PageSize, log: &Arc<Numbers>) -> Resul
     let open = |capacity_pages, align_bytes, identity| {
         let file = disk.open(Path::new(DOUBLE_WRITE), &OpenOptions::READ_WRITE)?;
         let config = DoubleWriteConfig { capacity_pages, align_bytes };
-        Ok(DoubleWrite::open(file, Path::new(DOUBLE_WRITE), size, identity, config))
+        Ok::<_, EngineError>(DoubleWrite::open(
+            file,
+            Path::new(DOUBLE_WRITE),
+            size,
+            identity,
+            config,
+        ))
     };
     let usual = DoubleWriteConfig::default();
     let fitted = |double_write: DoubleWrite, size| {
@@ -241,42 +235,39 @@ fn refuse_settings(disk: &dyn Disk, size: PageSize, log: &Arc<Numbers>) -> Resul
         cache.and_then(|cache| cache.with_double_write(double_write)).map(drop)
     };
     let other = if size == PageSize::MIN { PageSize::MAX } else { PageSize::MIN };
-    let outcomes: [(Result<falcon::Result<()>, io::Error>, &str); 5] = [
-        (open(0, 512, IDENTITY).map(|opened| opened.map(drop)), "capacity_pages is 0"),
-        (open(8, 1_000, IDENTITY).map(|opened| opened.map(drop)), "align_bytes is 1000"),
+    let opened = |capacity, align_bytes| open(capacity, align_bytes, IDENTITY);
+    let align = usual.align_bytes;
+    let outcomes = [
+        (opened(0, 512)?.map(drop), "capacity_pages is 0"),
+        (opened(8, 1_000)?.map(drop), "align_bytes is 1000"),
+        (opened(8, align)?.and_then(|opened| fitted(opened, size)), "capacity_pages is 8"),
         (
-            open(8, usual.align_bytes, IDENTITY)
-                .map(|opened| opened.and_then(|double_write| fitted(double_write, size))),
-            "capacity_pages is 8",
-        ),
-        (
-            open(usual.capacity_pages, usual.align_bytes, IDENTITY)
-                .map(|opened| opened.and_then(|double_write| fitted(double_write, other))),
+            opened(usual.capacity_pages, align)?.and_then(|opened| fitted(opened, other)),
             "page_bytes is",
-        ),
-        // Only where there are entries is it known whose the file is.
-        (
-            open(usual.capacity_pages, usual.align_bytes, IDENTITY + 1).map(
-                |opened| match opened {
-                    Ok(_) => Err(Error::Stopped("it has no entry".into())),
-                    Err(error) => Err(error),
-                },
-            ),
-            "it belongs to database",
         ),
     ];
     for (outcome, expected) in outcomes {
-        match outcome? {
-            Err(error) if error.to_string().contains(expected) => {}
-            Err(error @ Error::Io { .. }) => return Err(failure(error)),
-            Err(Error::Stopped(_)) => {}
-            other => {
-                let what = format!("wrong settings came to {other:?}, expected {expected}");
-                return Err(EngineError::Corrupt { what });
-            }
+        judged(outcome, expected)?;
+    }
+    // Only where there are entries is it known whose the file is.
+    match open(usual.capacity_pages, align, IDENTITY + 1)? {
+        Ok(_) => Ok(()),
+        foreign => judged(foreign.map(drop), "it belongs to database"),
+    }
+}
+
+/// Passes on what the disk has refused, and tells of an answer that is not as expected.
+fn judged(outcome: falcon::Result<()>, expected: &str) -> Result<(), EngineError> {
+    match outcome {
+        Err(error) if error.to_string().contains(expected) => Ok(()),
+        Err(error @ (Error::Io { .. } | Error::Stopped(_) | Error::CacheFull { .. })) => {
+            Err(failure(error))
+        }
+        other => {
+            let what = format!("a wrong call came to {other:?}, expected {expected}");
+            Err(EngineError::Corrupt { what })
         }
     }
-    Ok(())
 }
 
 impl Part for CacheAlone {

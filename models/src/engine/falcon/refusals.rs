@@ -152,8 +152,10 @@ fn absurd(options: &Options, number: u64) -> (Options, &'static str) {
 /// More than a day.
 const TOO_LONG: Duration = Duration::from_millis(86_400_001);
 
-/// Settings, and what makes each absurd.
-const ABSURDITIES: [(&str, fn(&mut Options)); 22] = [
+/// The name of a setting, and what makes it absurd.
+type Absurdity = (&'static str, fn(&mut Options));
+
+const ABSURDITIES: [Absurdity; 22] = [
     ("page_bytes", |absurd| absurd.page_bytes = 3_000),
     ("gopher_threads", |absurd| absurd.gopher_threads = 0),
     ("io_threads", |absurd| absurd.io_threads = 21),
