@@ -26,7 +26,7 @@ const FILES: [&str; 5] = [PAGES[0], PAGES[1], LOG[0], LOG[1], DOUBLE_WRITE];
 
 /// Damages one thing: most often a part by itself, for a whole database takes its time.
 pub(super) fn upkeep() -> Result<(), EngineError> {
-    match pick("falcon/damaged", 48) {
+    match pick("falcon/damaged", 64) {
         0..=1 => spoiled(parts::picked()),
         2 => refused(parts::picked()),
         3..=4 => forged::upkeep(),

@@ -227,9 +227,9 @@ impl FalconDatabase {
 
     /// What is shown, what is refused, or what is just too much.
     fn looked(&self) -> Result<(), EngineError> {
-        match pick("falcon/looked", 24) {
-            0..=7 => shown::upkeep(&self.falcon),
-            8 => bounds::upkeep(&self.falcon, &self.place(0)?.table),
+        match pick("falcon/looked", 60) {
+            0..=19 => shown::upkeep(&self.falcon),
+            20 => bounds::upkeep(&self.falcon, &self.place(0)?.table),
             _ => refusals::upkeep(&self.falcon, &self.place(0)?.table),
         }
     }
