@@ -420,27 +420,45 @@ impl Kernel {
     /// A scheduling point, before the call of the seam that stands at `place`.
     #[inline]
     pub(crate) fn point_at(&self, point: Point, place: Option<Place>) {
-        let mut state = self.borrow();
+        self.point_in(self.borrow(), point, place);
+    }
+
+    /// A scheduling point, and the state behind it.
+    #[inline]
+    pub(super) fn past_point(&self, point: Point, place: Option<Place>) -> Lent<'_, State> {
+        self.point_in(self.borrow(), point, place).unwrap_or_else(|| self.borrow())
+    }
+
+    /// A scheduling point. Gives the state back if the task went straight on.
+    #[inline]
+    fn point_in<'a>(
+        &'a self,
+        mut state: Lent<'a, State>,
+        point: Point,
+        place: Option<Place>,
+    ) -> Option<Lent<'a, State>> {
         if state.phase != Phase::On {
             drop(state);
-            return self.point_off();
+            self.point_off();
+            return None;
         }
         if matches!(point, Point::Atomic | Point::Cell) && state.passes() {
-            return;
+            return Some(state);
         }
         if state.begin_step() {
             drop(state);
-            return self.alarm();
+            self.alarm();
+            return None;
         }
         if state.ready.is_empty() || self.must_not_preempt(&mut state) {
-            return;
+            return Some(state);
         }
-        if let Some(index) = state.choose_next(point, true) {
-            let current = state.current;
-            let next = std::mem::replace(&mut state.ready[index], current);
-            state.trace.preempt(next, place);
-            self.switch_to(state, next);
-        }
+        let Some(index) = state.choose_next(point, true) else { return Some(state) };
+        let current = state.current;
+        let next = std::mem::replace(&mut state.ready[index], current);
+        state.trace.preempt(next, place);
+        self.switch_to(state, next);
+        None
     }
 
     /// A task that panics goes on until its panic is caught, unless it must wait for a lock.
@@ -482,9 +500,14 @@ impl Kernel {
     }
 
     /// Takes a lock, waiting for it as long as it takes.
-    pub(super) fn take_lock(&self, object: &hook::ObjectId, mode: LockMode, place: Place) {
+    pub(super) fn take_lock<'a>(
+        &'a self,
+        mut state: Lent<'a, State>,
+        object: &hook::ObjectId,
+        mode: LockMode,
+        place: Place,
+    ) {
         loop {
-            let mut state = self.borrow();
             let number = self.number(&mut state, object);
             let current = state.current;
             let passes = mode == LockMode::Exclusive || !state.lets_writer_pass(number);
@@ -493,6 +516,7 @@ impl Kernel {
             }
             state.objects.get(number).waiters.push(current);
             self.wait_in(state, Wait::Lock { object: number, mode }, Some(place), None);
+            state = self.borrow();
         }
     }
 

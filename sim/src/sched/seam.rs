@@ -26,13 +26,12 @@ impl Machine for Kernel {
 
     #[inline]
     fn lock(&self, object: &ObjectId, mode: LockMode, place: Place) {
-        self.point_at(Point::Lock, Some(place));
-        self.take_lock(object, mode, place);
+        let state = self.past_point(Point::Lock, Some(place));
+        self.take_lock(state, object, mode, place);
     }
 
     fn try_lock(&self, object: &ObjectId, mode: LockMode, place: Place) -> bool {
-        self.point_at(Point::Lock, Some(place));
-        let mut state = self.borrow();
+        let mut state = self.past_point(Point::Lock, Some(place));
         let number = self.number(&mut state, object);
         let current = state.current;
         state.objects.get(number).take(mode, current, place)
@@ -79,13 +78,12 @@ impl Machine for Kernel {
             state.objects.get(number).waiters.push(current);
             self.wait_in(state, Wait::Queue { object: number }, Some(place), deadline)
         };
-        self.take_lock(lock, LockMode::Exclusive, place);
+        self.take_lock(self.borrow(), lock, LockMode::Exclusive, place);
         wake
     }
 
     fn notify(&self, object: &ObjectId, count: usize) {
-        self.point_at(Point::Notify, None);
-        let mut state = self.borrow();
+        let mut state = self.past_point(Point::Notify, None);
         let Some(number) = state.objects.known(object.get()) else { return };
         for _ in 0..count {
             let chosen = match count {

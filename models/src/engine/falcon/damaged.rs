@@ -16,22 +16,31 @@ use std::path::Path;
 use falcon::{Database as Falcon, Error, PageId, PageNumber, TablespaceId, page};
 
 use super::picture::{
-    BLOCK_BYTES, DOUBLE_WRITE, Files, LOG, PAGE_BYTES, PAGES, Picture, PictureDisk, answer, options,
+    BLOCK_BYTES, DOUBLE_WRITE, Files, LOG, PAGE_BYTES, PAGES, Picture, PictureDisk, SEALED,
+    VERSIONS, answer, options,
 };
 use super::{blocks, forged, parts, pick};
 use crate::engine::EngineError;
 
-/// All files that an opening needs.
+/// All files that an opening looks at before it writes anything.
 const FILES: [&str; 5] = [PAGES[0], PAGES[1], LOG[0], LOG[1], DOUBLE_WRITE];
 
 /// Damages one thing: most often a part by itself, for a whole database takes its time.
 pub(super) fn upkeep() -> Result<(), EngineError> {
     match pick("falcon/damaged", 64) {
-        0..=1 => spoiled(parts::picked()),
-        2 => refused(parts::picked()),
+        0..=1 => spoiled(picked()),
+        2 => refused(picked()),
         3..=4 => forged::upkeep(),
         5..=6 => forged::at_random(),
         _ => parts::upkeep(),
+    }
+}
+
+/// A drawn picture, with a file of versions or without.
+fn picked() -> &'static Picture {
+    match pick("falcon/sealed", 2) {
+        0 => parts::picked(),
+        _ => &SEALED[pick("falcon/picture", 2) as usize],
     }
 }
 
@@ -75,7 +84,9 @@ fn spoiled(picture: &Picture) -> Result<(), EngineError> {
 }
 
 fn spoil(files: &mut Files) -> Damage {
-    let file = FILES[pick("falcon/file", FILES.len() as u64) as usize];
+    let mut names = FILES.to_vec();
+    names.extend(files.contains_key(VERSIONS).then_some(VERSIONS));
+    let file = names[pick("falcon/spoiled", names.len() as u64) as usize];
     let bytes = files.get_mut(file).expect("every picture has it");
     let sectors = (bytes.len() / BLOCK_BYTES) as u64;
     let at = pick("falcon/sector", sectors) as usize * BLOCK_BYTES + parts::place(BLOCK_BYTES);
@@ -300,7 +311,7 @@ mod tests {
     #[test]
     fn pictures_are_whole() {
         every("pictures_are_whole", || {
-            for picture in [&CLOSED, &CRASHED] {
+            for picture in [&CLOSED, &CRASHED].into_iter().chain(&SEALED) {
                 let found = looked(&PictureDisk::of(picture.files()), picture).expect("whole");
                 assert_eq!(found, picture.answer);
             }
@@ -310,11 +321,11 @@ mod tests {
 
     #[test]
     fn what_is_spoiled_is_told() {
-        every("what_is_spoiled_is_told", || spoiled(parts::picked()));
+        every("what_is_spoiled_is_told", || spoiled(picked()));
     }
 
     #[test]
     fn what_must_be_refused_is_refused() {
-        every("what_must_be_refused_is_refused", || refused(parts::picked()));
+        every("what_must_be_refused_is_refused", || refused(picked()));
     }
 }

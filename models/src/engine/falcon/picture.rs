@@ -31,6 +31,8 @@ pub(super) const PAGES: [&str; 2] = ["catalogue.pages", "user.pages"];
 pub(super) const LOG: [&str; 2] = ["log.1", "log.2"];
 /// The file with the second copies of pages.
 pub(super) const DOUBLE_WRITE: &str = "double-write";
+/// The file that says how new pages are.
+pub(super) const VERSIONS: &str = "versions";
 /// Bytes of its pages.
 pub(super) const PAGE_BYTES: usize = 1_024;
 /// The alignment of its log.
@@ -44,28 +46,36 @@ pub(super) struct Picture {
 }
 
 macro_rules! picture {
-    ($end:literal) => {
+    ($set:literal, $end:literal, $($more:literal)?) => {
         Picture {
             files: &[
-                picture!($end, "catalogue.pages"),
-                picture!($end, "user.pages"),
-                picture!($end, "log.1"),
-                picture!($end, "log.2"),
-                picture!($end, "double-write"),
-                picture!($end, "lock"),
+                picture!(@file $set, $end, "catalogue.pages"),
+                picture!(@file $set, $end, "user.pages"),
+                picture!(@file $set, $end, "log.1"),
+                picture!(@file $set, $end, "log.2"),
+                picture!(@file $set, $end, "double-write"),
+                picture!(@file $set, $end, "lock"),
+                $(picture!(@file $set, $end, $more),)?
             ],
-            answer: include_str!(concat!("../../../../snapshots/formats/1/", $end, "/answer.txt")),
+            answer: picture!(@path include_str, $set, $end, "answer.txt"),
         }
     };
-    ($end:literal, $name:literal) => {
-        ($name, include_bytes!(concat!("../../../../snapshots/formats/1/", $end, "/", $name)))
+    (@file $set:literal, $end:literal, $name:literal) => {
+        ($name, picture!(@path include_bytes, $set, $end, $name))
+    };
+    (@path $include:ident, $set:literal, $end:literal, $name:literal) => {
+        $include!(concat!("../../../../snapshots/formats/", $set, "/", $end, "/", $name))
     };
 }
 
-/// It was closed: all is on pages.
-pub(super) static CLOSED: Picture = picture!("closed");
-/// A crash has left it: some is only in the log.
-pub(super) static CRASHED: Picture = picture!("crashed");
+/// It was closed: all is on pages. It is from before the file of versions, so that nothing but a page itself tells of
+/// the page.
+pub(super) static CLOSED: Picture = picture!("1", "closed",);
+/// A crash has left it: some is only in the log. From before the file of versions as well.
+pub(super) static CRASHED: Picture = picture!("1", "crashed",);
+/// The same two, with that file.
+pub(super) static SEALED: [Picture; 2] =
+    [picture!("2", "closed", "versions"), picture!("2", "crashed", "versions")];
 
 impl Picture {
     /// Its files.
@@ -184,7 +194,7 @@ impl PictureDisk {
 
     /// All files of a picture and that an opening has made beside.
     pub(super) fn files(&self) -> Files {
-        let names = CLOSED.files.iter().map(|(name, _)| *name).chain(["versions"]);
+        let names = SEALED[0].files.iter().map(|(name, _)| *name);
         names.filter_map(|name| Some((name, self.bytes(name)?))).collect()
     }
 
