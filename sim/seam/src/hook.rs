@@ -129,6 +129,7 @@ impl ObjectId {
         self.number.store(id as u32, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn is_poisoned(&self) -> bool {
         self.epoch.load(Ordering::Relaxed) & POISONED != 0
     }
@@ -140,6 +141,7 @@ impl ObjectId {
 }
 
 impl Drop for ObjectId {
+    #[inline]
     fn drop(&mut self) {
         if self.get() != 0
             && let Some(machine) = current()

@@ -52,7 +52,8 @@ pub struct VerifyReport {
 
 /// Compares everything. No transaction may be active or waiting to be applied.
 pub(super) fn verify(engine: &Engine) -> Result<VerifyReport> {
-    let mut check = Check { engine, owners: BTreeMap::new(), report: VerifyReport::default() };
+    let (owners, names, report) = (BTreeMap::new(), Vec::new(), VerifyReport::default());
+    let mut check = Check { engine, owners, names, report };
     let tables = engine.open_tables();
     for table in &tables {
         check.table(table)?;
@@ -68,8 +69,9 @@ pub(super) fn verify(engine: &Engine) -> Result<VerifyReport> {
 
 struct Check<'a> {
     engine: &'a Engine,
-    /// What each page is for.
-    owners: BTreeMap<PageId, String>,
+    /// What each page is for, of `names`.
+    owners: BTreeMap<PageId, usize>,
+    names: Vec<String>,
     report: VerifyReport,
 }
 
@@ -81,8 +83,13 @@ impl Check<'_> {
     /// Gives a page to its owner.
     fn own(&mut self, page: PageId, owner: &str) {
         self.report.pages += 1;
-        if let Some(other) = self.owners.insert(page, owner.to_string()) {
-            self.problem(format!("{page} is of {owner}, and of {other}"));
+        // Pages of one owner come one after the other.
+        if self.names.last().is_none_or(|last| last != owner) {
+            self.names.push(owner.to_string());
+        }
+        if let Some(other) = self.owners.insert(page, self.names.len() - 1) {
+            let other = &self.names[other];
+            self.report.problems.push(format!("{page} is of {owner}, and of {other}"));
         }
     }
 
@@ -142,7 +149,7 @@ impl Check<'_> {
     fn table(&mut self, table: &TableInfo) -> Result<()> {
         let name = format!("table {}", table.spec.name);
         let store = &self.engine.store;
-        let mut keys: Vec<BTreeSet<IndexKeyBuf>> = vec![BTreeSet::new(); table.indexes.len()];
+        let mut keys: Vec<Vec<IndexKeyBuf>> = vec![Vec::new(); table.indexes.len()];
         let mut walk = SectionWalk::new(store, table.tablespace, table.section, 0)?;
         while let Some((ordinal, locator)) = walk.next_locator(store)? {
             self.locator(table, ordinal, locator, &name, &mut keys)?;
@@ -151,7 +158,7 @@ impl Check<'_> {
             self.own(PageId { tablespace: table.tablespace, number: page }, &name);
         }
         for (index, keys) in table.indexes.iter().zip(keys) {
-            self.index(table, index, &keys)?;
+            self.index(table, index, keys)?;
         }
         Ok(())
     }
@@ -163,7 +170,7 @@ impl Check<'_> {
         ordinal: u64,
         id: PageId,
         name: &str,
-        keys: &mut [BTreeSet<IndexKeyBuf>],
+        keys: &mut [Vec<IndexKeyBuf>],
     ) -> Result<()> {
         let store = &self.engine.store;
         let slots = SectionGeometry::new(store.page_size()).slots_per_locator();
@@ -198,7 +205,7 @@ impl Check<'_> {
         table: &TableInfo,
         record: RecordNumber,
         name: &str,
-        keys: &mut [BTreeSet<IndexKeyBuf>],
+        keys: &mut [Vec<IndexKeyBuf>],
     ) -> Result<()> {
         let (tablespace, section) = (table.tablespace, table.section);
         let place = RecordPlace { tablespace, section, record };
@@ -222,7 +229,7 @@ impl Check<'_> {
             return Ok(());
         }
         for (index, keys) in table.indexes.iter().zip(keys) {
-            keys.insert(IndexKeyBuf { key: index.key_of(&row).0, record });
+            keys.push(IndexKeyBuf { key: index.key_of(&row).0, record });
         }
         Ok(())
     }
@@ -257,7 +264,7 @@ impl Check<'_> {
         &mut self,
         table: &TableInfo,
         index: &IndexInfo,
-        keys: &BTreeSet<IndexKeyBuf>,
+        mut keys: Vec<IndexKeyBuf>,
     ) -> Result<()> {
         let name = format!("index {} of table {}", index.spec.name, table.spec.name);
         let tree = index.tree.verify()?;
@@ -268,15 +275,18 @@ impl Check<'_> {
         for problem in tree.problems {
             self.problem(format!("{name}: {problem}"));
         }
-        let mut found = BTreeSet::new();
+        keys.sort_unstable();
+        let mut found = Vec::with_capacity(keys.len());
         let mut scan = index.tree.scan(Bound::Unbounded, Bound::Unbounded, Direction::Forward);
         while let Some(entry) = scan.next()? {
-            if !keys.contains(&entry) {
-                self.problem(format!("{name} has a key that record {} has not", entry.record.0));
-            }
-            found.insert(entry);
+            found.push(entry);
         }
-        for missing in keys.difference(&found) {
+        // In their order already, but for an index that is not what it should be.
+        found.sort_unstable();
+        for entry in absent(&found, &keys) {
+            self.problem(format!("{name} has a key that record {} has not", entry.record.0));
+        }
+        for missing in absent(&keys, &found) {
             self.problem(format!("{name} has no entry for record {}", missing.record.0));
         }
         Ok(())
@@ -304,6 +314,7 @@ impl Check<'_> {
             }
             let of_range = |number| PageId { tablespace, number };
             for (id, owner) in self.owners.range(of_range(first)..=of_range(last)) {
+                let owner = &self.names[*owner];
                 let what = match (used.contains(&id.number), reserved(id.number)) {
                     (true, false) => continue,
                     (false, _) => format!("{id} is free, and is of {owner}"),
@@ -342,5 +353,40 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Those of one list that the other has not; both in ascending order.
+fn absent<'a>(
+    one: &'a [IndexKeyBuf],
+    other: &'a [IndexKeyBuf],
+) -> impl Iterator<Item = &'a IndexKeyBuf> {
+    let mut rest = other.iter().peekable();
+    one.iter().filter(move |key| {
+        while rest.next_if(|found| found < key).is_some() {}
+        rest.peek() != Some(key)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_absent_is_all_that_the_other_list_has_not() {
+        let list = |records: &[u64]| -> Vec<IndexKeyBuf> {
+            let key = |record: &u64| IndexKeyBuf { key: vec![7], record: RecordNumber(*record) };
+            records.iter().map(key).collect()
+        };
+        for (one, other, expected) in [
+            (&[1, 2, 4, 9][..], &[2, 3, 9, 10][..], &[1, 4][..]),
+            (&[], &[1], &[]),
+            (&[5, 5, 6], &[], &[5, 5, 6]),
+            (&[3, 8], &[3, 8], &[]),
+        ] {
+            let (one, other) = (list(one), list(other));
+            let found: Vec<_> = absent(&one, &other).cloned().collect();
+            assert_eq!(found, list(expected));
+        }
     }
 }

@@ -25,6 +25,7 @@ pub(super) enum Hold {
 }
 
 impl Hold {
+    #[inline]
     pub(super) fn granted(machine: &dyn Machine) -> Hold {
         Hold::Simulated { was_unwinding: is_unwinding(machine) }
     }
@@ -84,11 +85,13 @@ impl<T: ?Sized> Mark for sync::RwLock<T> {
 }
 
 /// Whether the running task unwinds. std's count is asked first because it is cheap and nearly always 0.
+#[inline]
 fn is_unwinding(machine: &dyn Machine) -> bool {
     std::thread::panicking() && machine.panicking()
 }
 
 /// Wraps `guard` as std would, given whether std's lock or the seam's mark says it is poisoned.
+#[inline]
 pub(super) fn judge<G>(
     machine: &dyn Machine,
     id: &ObjectId,
