@@ -4,7 +4,10 @@
 //!
 //! Appends copy a record into the open block, under a lock. Who needs one durable waits for its block,
 //! or becomes the writer: it seals the open block, lets others append to the next one, writes and syncs
-//! alone, and hands on. A block that is full is written by whoever finds it full. Where the files have
+//! alone, and hands on. Where others are flushing too, one lets them run once before it does so: on a fast
+//! disk a write is over before anybody else has come, and every record would have a block of its own, while
+//! so they share one, and most of them find it written and never sleep. A block that is full is written by
+//! whoever finds it full. Where the files have
 //! all the size that they may have, appends sleep until the start of recovery moves on; the first of
 //! them that sees it has moved writes a block that names it, and with that the other file is free.
 //!
@@ -15,8 +18,9 @@
 
 use std::collections::VecDeque;
 
-use falconry_seam::planted;
+use falconry_seam::sync::atomic::{AtomicUsize, Ordering};
 use falconry_seam::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use falconry_seam::{planted, thread};
 
 use super::LogConfig;
 use super::block::BlockNumber;
@@ -35,6 +39,28 @@ enum Patience {
     Overruns,
 }
 
+/// One of the threads that make something durable, for as long as it does.
+struct Flushing<'a>(&'a AtomicUsize);
+
+impl<'a> Flushing<'a> {
+    /// Counts one more, and lets the others run if there are any.
+    fn of(count: &'a AtomicUsize) -> Self {
+        // Relaxed: it only tells whether company is likely.
+        let others = count.fetch_add(1, Ordering::Relaxed);
+        let flushing = Flushing(count);
+        if others > 0 {
+            thread::yield_now();
+        }
+        flushing
+    }
+}
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The serial log. Threads share it.
 pub struct Log {
     pub(super) files: Files,
@@ -44,6 +70,8 @@ pub struct Log {
     room: Condvar,
     /// Its places are numbers of blocks.
     hand_over: HandOver<Error>,
+    /// Threads that make something durable.
+    flushing: AtomicUsize,
     /// What everybody gets if a writer leaves without a word.
     abandoned: Error,
 }
@@ -63,6 +91,7 @@ impl Log {
             state: Mutex::new(State::new(config, blocks, image)),
             room: Condvar::new(),
             hand_over: HandOver::new(last.0),
+            flushing: AtomicUsize::new(0),
             abandoned: Error::Stopped("a thread ended while it wrote the log".into()),
         }
     }
@@ -143,6 +172,7 @@ impl Log {
                 false => state.open_number,
             }
         };
+        let _flushing = Flushing::of(&self.flushing);
         self.wait(number)
     }
 
