@@ -4,8 +4,9 @@
 //!
 //! A transaction is entered before its first record goes to the log, and is ripe when its commit is
 //! durable. Gophers take ripe ones in the order in which they ripened, and say when each is applied. One is
-//! woken only when more is ripe than those who are at work will take when they come back. The oldest record of
-//! all that are entered bounds where recovery may start.
+//! woken only when more is ripe than those who are at work, or woken and on their way, will soon take. One that
+//! finds nothing lets others run once and looks again before it sleeps. The oldest record of all that are
+//! entered bounds where recovery may start.
 //!
 //! # Invariant
 //!
@@ -13,11 +14,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use falconry_seam::planted;
 use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use falconry_seam::{planted, thread};
 
 use super::rows::Committed;
 use crate::{Lsn, TxnId};
+
+/// Ripe transactions for each gopher that is at work or on its way; another is woken for more. To wake one
+/// costs as much as to apply a small transaction.
+const RIPE_EACH: usize = 4;
 
 /// The queue between commits and gophers.
 #[derive(Default)]
@@ -36,8 +41,19 @@ struct State {
     ripe: VecDeque<Committed>,
     /// Gophers that have taken a transaction and will come for the next one.
     busy: usize,
+    /// Gophers that sleep, or have not come back from it yet.
+    asleep: usize,
+    /// Those of them that are known to be on their way.
+    coming: usize,
     ends: bool,
     stopped: bool,
+}
+
+impl State {
+    /// Whether a gopher is to be woken for what is ripe.
+    fn wakes(&self) -> bool {
+        self.ripe.len() > RIPE_EACH * (self.busy + self.coming) && self.coming < self.asleep
+    }
 }
 
 impl Pending {
@@ -50,12 +66,14 @@ impl Pending {
 
     /// The transaction is durable: a gopher may apply it.
     pub(crate) fn ripen(&self, committed: Committed) {
-        let is_enough = {
+        let wakes = {
             let mut state = self.lock();
             state.ripe.push_back(committed);
-            state.ripe.len() <= state.busy
+            let wakes = state.wakes();
+            state.coming += usize::from(wakes);
+            wakes
         };
-        if !is_enough {
+        if wakes {
             self.ripened.notify_one();
         }
     }
@@ -65,6 +83,7 @@ impl Pending {
     pub(crate) fn next(&self, comes_back: bool) -> Option<Committed> {
         let mut state = self.lock();
         state.busy -= usize::from(comes_back);
+        let mut has_yielded = false;
         loop {
             if state.stopped {
                 return None;
@@ -76,7 +95,18 @@ impl Pending {
             if state.ends {
                 return None;
             }
+            if !has_yielded {
+                has_yielded = true;
+                drop(state);
+                thread::yield_now();
+                state = self.lock();
+                continue;
+            }
+            state.asleep += 1;
             state = self.ripened.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep -= 1;
+            // It may come for no reason, while another is on its way: then one too many will be woken.
+            state.coming = state.coming.saturating_sub(1);
         }
     }
 
