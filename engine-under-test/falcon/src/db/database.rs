@@ -84,7 +84,7 @@ impl Database {
         files::create(&**disk, page_size, |database| {
             Log::create(&**disk, names, options.log, log_identity(database)).map(drop)
         })?;
-        Database::start(disk, options, lock)
+        Database::start(disk, options, lock, true)
     }
 
     /// Opens a database, and recovers what a crash has left.
@@ -111,10 +111,16 @@ impl Database {
         }
         let lock = files::lock(&**disk)?;
         files::end_creation(&**disk)?;
-        Database::start(disk, options, lock)
+        Database::start(disk, options, lock, false)
     }
 
-    fn start(disk: &Arc<dyn Disk>, options: &Options, lock: Arc<dyn File>) -> Result<Database> {
+    /// Opens what is there: a database that was created just now, whose names are all durable, or any.
+    fn start(
+        disk: &Arc<dyn Disk>,
+        options: &Options,
+        lock: Arc<dyn File>,
+        is_new: bool,
+    ) -> Result<Database> {
         let (identity, page_size) = identity(&**disk)?;
         options.check_pages(page_size.bytes())?;
         let mut spaces = Vec::new();
@@ -136,6 +142,9 @@ impl Database {
         let mut inventory = Inventory::take(&log, page_size, tail.recovery_start)?;
         let is_anew = options.make_versions_anew;
         let versions = versions::bound(&**disk, database, found, inventory.seal, is_anew)?;
+        if !is_new {
+            versions::name(&**disk, inventory.seal, is_anew)?;
+        }
         let repaired = double_write.repair(&page_files)?;
         let cache = Cache::new(options.cache(), page_files, Arc::clone(&log) as _)?;
         let mut cache = cache.with_versions(versions);

@@ -54,11 +54,20 @@ pub(super) fn bound(
         Err(_) if is_anew => versions.bind_anew(),
         bound => bound?,
     }
-    // It may have been made just now, or by an opening that came to nothing.
+    Ok(versions)
+}
+
+/// Makes the name of the file durable, unless the log has said of it before. An opening may have made it, just now
+/// or before it came to nothing.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub(super) fn name(disk: &dyn Disk, seal: Option<Seal>, is_anew: bool) -> Result<()> {
     if seal.is_none() || is_anew {
         files::sync_names(disk)?;
     }
-    Ok(versions)
+    Ok(())
 }
 
 fn open(disk: &dyn Disk, database: u64, options: &OpenOptions) -> Result<Versions> {
