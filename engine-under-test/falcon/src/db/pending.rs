@@ -21,7 +21,7 @@ use super::rows::Committed;
 use crate::{Lsn, TxnId};
 
 /// Ripe transactions for each gopher that is at work or on its way; another is woken for more. To wake one
-/// costs as much as to apply a small transaction.
+/// costs much beside what a small transaction does.
 const RIPE_EACH: usize = 4;
 
 /// The queue between commits and gophers.

@@ -83,7 +83,7 @@ impl Check<'_> {
     /// Gives a page to its owner.
     fn own(&mut self, page: PageId, owner: &str) {
         self.report.pages += 1;
-        // Pages of one owner come one after the other.
+        // Most pages of one owner come one after the other: its name is kept about once.
         if self.names.last().is_none_or(|last| last != owner) {
             self.names.push(owner.to_string());
         }

@@ -51,7 +51,7 @@ pub(super) fn bound(
         None => open(disk, database, &OpenOptions::CREATE)?,
     };
     match versions.bind(seal) {
-        Err(_) if is_anew => versions.bind_anew(),
+        Err(_) if is_anew => versions.bind(None)?,
         bound => bound?,
     }
     Ok(versions)

@@ -119,31 +119,29 @@ pub(super) fn seal(files: &mut Files, blocks: &[Block], changed: usize) {
 
 #[cfg(test)]
 mod tests {
-    use falcon::Database as Falcon;
-    use falconry_sim::check::Sim;
-
     use super::super::picture::{CRASHED, PictureDisk, answer, options};
+    use super::super::tests::on_machines;
     use super::*;
+    use falcon::Database as Falcon;
 
     #[test]
     fn a_log_that_is_sealed_anew_is_one() {
-        Sim::new("a_log_that_is_sealed_anew_is_one").seeds(0..1).run(|machine| {
-            machine.run(|_| {
-                let mut files = CRASHED.files();
-                let blocks = all(&files);
-                assert!(blocks.len() > 4, "{blocks:?}");
-                // A byte that has no use, so that the records are the same.
-                let log = files.get_mut(LOG[blocks[0].file]).expect("it is there");
-                log[blocks[0].range.start + 10] = 1;
-                assert_eq!(all(&files).len(), blocks.len() - 1);
-                seal(&mut files, &blocks, 0);
-                let (before, after) = (blocks.last().expect("some"), all(&files));
-                assert_eq!(after.len(), blocks.len());
-                assert_ne!(before.crc, after.last().expect("some").crc, "it names the one before");
-                let disk = PictureDisk::shared(files);
-                let falcon = Falcon::open(&disk, &options()).expect("it is a log");
-                assert_eq!(answer(&falcon, CRASHED.answer).expect("whole"), CRASHED.answer);
-            });
+        on_machines("a_log_that_is_sealed_anew_is_one", 1, || {
+            let mut files = CRASHED.files();
+            let blocks = all(&files);
+            assert!(blocks.len() > 4, "{blocks:?}");
+            // A byte that has no use, so that the records are the same.
+            let log = files.get_mut(LOG[blocks[0].file]).expect("it is there");
+            log[blocks[0].range.start + 10] = 1;
+            assert_eq!(all(&files).len(), blocks.len() - 1);
+            seal(&mut files, &blocks, 0);
+            let (before, after) = (blocks.last().expect("some"), all(&files));
+            assert_eq!(after.len(), blocks.len());
+            assert_ne!(before.crc, after.last().expect("some").crc, "it names the one before");
+            let disk = PictureDisk::shared(files);
+            let falcon = Falcon::open(&disk, &options()).expect("it is a log");
+            assert_eq!(answer(&falcon, CRASHED.answer).expect("whole"), CRASHED.answer);
+            Ok(())
         });
     }
 }

@@ -221,18 +221,14 @@ fn grown(falcon: &Falcon, marked: usize) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use falconry_sim::check::Sim;
-
+    use super::super::tests::on_machines;
     use super::*;
 
     #[test]
     fn every_bound_is_told() {
-        Sim::new("every_bound_is_told").seeds(0..100).run(|machine| {
-            machine.run(|_| {
-                let bounds = [too_long, too_large, last_table, last_number, all_pages_in_use];
-                let bound = bounds[pick("falcon/bound", bounds.len() as u64) as usize];
-                bound().expect("it is told");
-            });
+        on_machines("every_bound_is_told", 100, || {
+            let bounds = [too_long, too_large, last_table, last_number, all_pages_in_use];
+            bounds[pick("falcon/bound", bounds.len() as u64) as usize]()
         });
     }
 }

@@ -109,15 +109,20 @@ fn spoil(files: &mut Files) -> Damage {
     Damage { file, at, is_cut, torn }
 }
 
+/// The file and the place in it that an error of what is damaged names.
+pub(super) fn placed(error: &Error) -> Option<(&Path, &str)> {
+    match error {
+        Error::Damaged { file, place, .. } => Some((file, place)),
+        // The first bytes of a file tell whose it is, before anything else is believed.
+        Error::Foreign { file, .. } | Error::Newer { file, .. } => Some((file, "its beginning")),
+        _ => None,
+    }
+}
+
 /// An error names the file that is damaged, and the place in it; of a torn page whose copy is damaged, the page; of
 /// a log whose end is gone, where it ends now.
 fn is_named(error: &Error, damage: &Damage) -> bool {
-    let (file, place) = match error {
-        Error::Damaged { file, place, .. } => (file, place.as_str()),
-        // The first bytes of a file tell whose it is, before anything else is believed.
-        Error::Foreign { file, .. } | Error::Newer { file, .. } => (file, "its beginning"),
-        _ => return false,
-    };
+    let Some((file, place)) = placed(error) else { return false };
     let is_of = |name: &str| file == Path::new(name);
     let is_of_other = match damage.torn {
         Some(_) => is_of(PAGES[1]),
@@ -205,23 +210,23 @@ const WAYS: [Way; 13] = [
         ("missing", name, |error| matches!(error, Error::Missing { .. }))
     },
     |files| {
-        let (name, _) = head(files, |bytes| bytes.truncate(100));
+        let name = head(files, |bytes| bytes.truncate(100));
         ("cut within its header", name, |error| matches!(error, Error::Damaged { .. }))
     },
     |files| {
-        let (name, _) = head(files, |bytes| bytes[24] ^= 1);
+        let name = head(files, |bytes| bytes[24] ^= 1);
         ("of another kind", name, |error| matches!(error, Error::Foreign { .. }))
     },
     |files| {
-        let (name, _) = head(files, |bytes| bytes[32] = 9);
+        let name = head(files, |bytes| bytes[32] = 9);
         ("of a later format", name, |error| matches!(error, Error::Newer { found: 9, .. }))
     },
     |files| {
-        let (name, _) = head(files, |bytes| bytes[32] = 0);
+        let name = head(files, |bytes| bytes[32] = 0);
         ("of no format", name, |error| told(error, "format"))
     },
     |files| {
-        let (name, _) = head(files, |bytes| bytes[36..40].copy_from_slice(&999_u32.to_le_bytes()));
+        let name = head(files, |bytes| bytes[36..40].copy_from_slice(&999_u32.to_le_bytes()));
         ("of pages of another size", name, |error| told(error, "page size"))
     },
     |files| {
@@ -230,7 +235,7 @@ const WAYS: [Way; 13] = [
         ("of another database", PAGES[1], |error| told(error, "it is of another database"))
     },
     |files| {
-        let (name, _) = head(files, |bytes| bytes[34] = 0);
+        let name = head(files, |bytes| bytes[34] = 0);
         ("not completed", name, |error| matches!(error, Error::Foreign { .. }))
     },
     |files| {
@@ -273,7 +278,7 @@ fn told(error: &Error, what: &str) -> bool {
 }
 
 /// Changes the header of a drawn file of pages, and seals it.
-fn head(files: &mut Files, change: impl FnOnce(&mut Vec<u8>)) -> (&'static str, TablespaceId) {
+fn head(files: &mut Files, change: impl FnOnce(&mut Vec<u8>)) -> &'static str {
     let tablespace = pick("falcon/tablespace", 2) as usize;
     let name = PAGES[tablespace];
     let tablespace = TablespaceId(tablespace as u32);
@@ -282,7 +287,7 @@ fn head(files: &mut Files, change: impl FnOnce(&mut Vec<u8>)) -> (&'static str, 
     if let Some(header) = bytes.get_mut(..PAGE_BYTES) {
         page::seal(header, PageId { tablespace, number: PageNumber(0) });
     }
-    (name, tablespace)
+    name
 }
 
 /// Changes the header of a drawn file of the log, and seals it.
@@ -297,22 +302,15 @@ fn log(files: &mut Files, change: impl FnOnce(&mut Vec<u8>)) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use falconry_sim::check::Sim;
-
     use super::super::picture::{CLOSED, CRASHED};
+    use super::super::tests::on_machines;
     use super::*;
-
-    fn every(name: &str, check: fn() -> Result<(), EngineError>) {
-        Sim::new(name).seeds(0..SEEDS).run(|machine| {
-            machine.run(|_| check().expect("every damage is told as it must be"));
-        });
-    }
 
     const SEEDS: u64 = 200;
 
     #[test]
     fn pictures_are_whole() {
-        every("pictures_are_whole", || {
+        on_machines("pictures_are_whole", SEEDS, || {
             for picture in [&CLOSED, &CRASHED].into_iter().chain(&SEALED) {
                 let found = looked(&PictureDisk::of(picture.files()), picture).expect("whole");
                 assert_eq!(found, picture.answer);
@@ -323,11 +321,11 @@ mod tests {
 
     #[test]
     fn what_is_spoiled_is_told() {
-        every("what_is_spoiled_is_told", || spoiled(picked()));
+        on_machines("what_is_spoiled_is_told", SEEDS, || spoiled(picked()));
     }
 
     #[test]
     fn what_must_be_refused_is_refused() {
-        every("what_must_be_refused_is_refused", || refused(picked()));
+        on_machines("what_must_be_refused_is_refused", SEEDS, || refused(picked()));
     }
 }

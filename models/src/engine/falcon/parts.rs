@@ -21,6 +21,7 @@ use falcon::store::op::{Content, PageOp};
 use falcon::store::{code, record};
 use falcon::{Error, PageId, PageNumber, TablespaceId, log, row};
 
+use super::damaged::corrupt;
 use super::picture::{self, CLOSED, CRASHED, PAGE_BYTES, Picture, PictureDisk};
 use super::{blocks, kinds, pick};
 use crate::engine::EngineError;
@@ -45,11 +46,6 @@ pub(super) fn upkeep() -> Result<(), EngineError> {
 
 pub(super) fn picked() -> &'static Picture {
     [&CLOSED, &CRASHED][pick("falcon/picture", 2) as usize]
-}
-
-/// What is wrong with what came of a damage.
-fn wrong(what: String) -> Result<(), EngineError> {
-    Err(EngineError::Corrupt { what })
 }
 
 /// A byte that is another one than `byte`, and often one that means something.
@@ -92,7 +88,7 @@ fn of_page(picture: &Picture) -> Result<(), EngineError> {
         let at = place(bytes.len());
         bytes[at] = another(bytes[at]);
         match page::check(&bytes, id) {
-            Ok(_) => return wrong(format!("byte {at} of {id} is another, and its seal is good")),
+            Ok(_) => return corrupt(format!("byte {at} of {id} is another, and its seal is good")),
             Err(error) => named(error, id, name)?,
         }
         if !(16..HEADER_BYTES).contains(&at) {
@@ -101,12 +97,12 @@ fn of_page(picture: &Picture) -> Result<(), EngineError> {
         let shown = page::dump(&bytes);
         match page::check_content(&bytes) {
             checked if viewed(&mut bytes.clone()) != checked.as_ref().err().cloned() => {
-                return wrong(format!("byte {at} of {id}: {checked:?}, but not for changing"));
+                return corrupt(format!("byte {at} of {id}: {checked:?}, but not for changing"));
             }
             Ok(_) if shown.is_ok() => {}
-            Ok(_) => return wrong(format!("byte {at} of {id}: it is whole and cannot be shown")),
+            Ok(_) => return corrupt(format!("byte {at} of {id}: it is whole and cannot be shown")),
             Err(error) if shown.as_ref().err() == Some(&error) => named(error, id, name)?,
-            Err(error) => return wrong(format!("byte {at} of {id}: {error}, and {shown:?}")),
+            Err(error) => return corrupt(format!("byte {at} of {id}: {error}, and {shown:?}")),
         }
     }
     Ok(())
@@ -142,7 +138,7 @@ fn named(error: PageError, id: PageId, name: &str) -> Result<(), EngineError> {
     let text = error.clone().in_file(name).to_string();
     match is_placed && text.starts_with(name) {
         true => Ok(()),
-        false => wrong(format!("{error:?} of {id} is told as {text:?}")),
+        false => corrupt(format!("{error:?} of {id} is told as {text:?}")),
     }
 }
 
@@ -156,7 +152,7 @@ fn of_ways() -> Result<(), EngineError> {
             let path = geometry.path(record, level);
             if path.as_ref().map(|path| geometry.record(path)) != Some(record) {
                 let what = format!("{record:?} with pages of {} bytes", size.bytes());
-                return wrong(format!("{what}, at level {level}: {path:?}"));
+                return corrupt(format!("{what}, at level {level}: {path:?}"));
             }
         }
     }
@@ -170,26 +166,26 @@ fn of_values() -> Result<(), EngineError> {
     // By their text, for no number is as NaN is.
     let is_same = |read: &[KeyValue<'_>]| format!("{read:?}") == format!("{columns:?}");
     if !row::decode(&row).is_ok_and(|read| is_same(&read)) {
-        return wrong(format!("{columns:?} is not read as it was written, as a row"));
+        return corrupt(format!("{columns:?} is not read as it was written, as a row"));
     }
     let key = key::encode(&columns);
     // A key has one zero.
     let is_read = key::decode(&key).is_ok_and(|read| key::encode(&read) == key);
     if !is_read {
-        return wrong(format!("{columns:?} is not read as it was written, as a key"));
+        return corrupt(format!("{columns:?} is not read as it was written, as a key"));
     }
     for _ in 0..TURN {
         let row = damaged(&row);
         match row::decode(&row) {
             Ok(read) if row::encode(&read) == row => {}
             Err(error) if told_within(&error.to_string(), row.len()) => {}
-            other => return wrong(format!("the row {row:02x?} is read as {other:?}")),
+            other => return corrupt(format!("the row {row:02x?} is read as {other:?}")),
         }
         let key = damaged(&key);
         match key::decode(&key) {
             Ok(read) if key::encode(&read) == key => {}
             Err(error) if told_within(&error.to_string(), key.len()) => {}
-            other => return wrong(format!("the key {key:02x?} is read as {other:?}")),
+            other => return corrupt(format!("the key {key:02x?} is read as {other:?}")),
         }
     }
     Ok(())
@@ -218,13 +214,13 @@ fn of_record(picture: &Picture) -> Result<(), EngineError> {
     let records = page_changes(picture);
     let record = &records[pick("falcon/record", records.len() as u64) as usize];
     if let Err(error) = code::decode(record, PAGE_BYTES) {
-        return wrong(format!("a record of the log is none: {error}"));
+        return corrupt(format!("a record of the log is none: {error}"));
     }
     for _ in 0..TURN {
         let record = damaged(record);
         match code::decode(&record, PAGE_BYTES) {
             Err(error) if !told_within(&error.to_string(), record.len()) => {
-                return wrong(format!("a damaged record of {} bytes: {error}", record.len()));
+                return corrupt(format!("a damaged record of {} bytes: {error}", record.len()));
             }
             _ => {}
         }
@@ -253,13 +249,13 @@ fn of_operation(picture: &Picture) -> Result<(), EngineError> {
         let op = operation();
         match op.apply(id, &mut bytes) {
             Err(_) if bytes != whole => {
-                return wrong(format!("{op:?} was refused by {id} and has changed it"));
+                return corrupt(format!("{op:?} was refused by {id} and has changed it"));
             }
             Ok(()) if page::check_content(&bytes).is_err() => {
-                return wrong(format!("{op:?} was taken by {id}, which holds together no more"));
+                return corrupt(format!("{op:?} was taken by {id}, which holds together no more"));
             }
             Ok(()) if op.kind() != kind_of(&bytes) && op.kind().is_some() => {
-                return wrong(format!("{op:?} was taken by {id}, which is of another kind"));
+                return corrupt(format!("{op:?} was taken by {id}, which is of another kind"));
             }
             _ => {}
         }
@@ -310,25 +306,18 @@ fn of_log(picture: &Picture) -> Result<(), EngineError> {
         Err(
             Error::Damaged { file, .. } | Error::Foreign { file, .. } | Error::Newer { file, .. },
         ) if picture::LOG.iter().any(|name| file == std::path::Path::new(name)) => Ok(()),
-        other => wrong(format!("byte {at} of {name} is another, and it is shown as {other:?}")),
+        other => corrupt(format!("byte {at} of {name} is another, and it is shown as {other:?}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use falconry_sim::check::Sim;
-
+    use super::super::tests::on_machines;
     use super::*;
 
     #[test]
     fn what_holds_of_damaged_parts() {
-        Sim::new("what_holds_of_damaged_parts").seeds(0..200).run(|machine| {
-            machine.run(|_| {
-                for _ in 0..8 {
-                    upkeep().expect("every damage is told as it must be");
-                }
-            });
-        });
+        on_machines("what_holds_of_damaged_parts", 200, || (0..8).try_for_each(|_| upkeep()));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Picture {
     /// The bytes of one of its files.
     pub(super) fn bytes(&self, name: &str) -> &'static [u8] {
         let found = self.files.iter().find(|(file, _)| *file == name);
-        found.expect("every picture has the same files").1
+        found.expect("the picture has it").1
     }
 
     /// The files with their names, as they are laid out.
@@ -95,7 +95,7 @@ impl Picture {
     }
 }
 
-/// The smallest settings that take a picture, and no thread that is not needed.
+/// The settings by which the engine's own tests made the pictures: the smallest, and no thread that is not needed.
 pub(super) fn options() -> Options {
     Options {
         page_bytes: PAGE_BYTES as u32,

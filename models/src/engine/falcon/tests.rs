@@ -4,10 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use falcon::Options;
 use falcon::log::LogConfig;
+use falconry_sim::check::Sim;
 use falconry_sim::choice::Choices;
 
 use super::*;
 use crate::engine::{Concurrency, Room};
+
+/// Makes a check on a machine for each of so many seeds; a failure says how the test `name` comes to it again.
+pub(super) fn on_machines(
+    name: &str,
+    seeds: u64,
+    check: impl Fn() -> Result<(), EngineError> + Sync,
+) {
+    Sim::new(name).seeds(0..seeds).run(|machine| {
+        machine.run(|_| check().expect("it is told as it must be"));
+    });
+}
 
 /// Enough for the rarest end of a range.
 const DRAWS: u64 = 12_000;

@@ -65,11 +65,14 @@ pub(super) fn offset_of(place: u32) -> u64 {
     u64::from(place) * COPY_BYTES as u64
 }
 
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
 /// What a copy adds to the sum: its place, its save and, by its checksum, all else of it.
 fn hash_of(place: u32, bytes: &[u8]) -> u64 {
-    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
     let sum = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
-    mix(mix(u64::from(place) << 32 | u64::from(sum)) ^ word(16))
+    mix(mix(u64::from(place) << 32 | u64::from(sum)) ^ word(bytes, 16))
 }
 
 /// One step of SplitMix64 (Steele, Lea and Flood, 2014).
@@ -98,18 +101,17 @@ pub(super) fn encode(place: u32, database: u64, save: u64, places: &Places) -> (
 /// What a copy says, and in which format; nothing, if it is not whole, in another place than its own, or of
 /// another database.
 pub(super) fn decode(place: u32, database: u64, bytes: &[u8]) -> Option<(u16, Block)> {
-    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
     let is_ours = bytes[..4] == crc32c::crc32c(&bytes[4..]).to_le_bytes()
         && bytes[4..8] == place.to_le_bytes()
-        && word(8) == database;
+        && word(bytes, 8) == database;
     if !is_ours {
         return None;
     }
     let mut block = Block::unknown();
     for (at, lsn) in (HEAD_BYTES..).step_by(8).zip(&mut *block.places) {
-        *lsn = Lsn(word(at));
+        *lsn = Lsn(word(bytes, at));
     }
-    block.copy = Some(InFile { place, save: word(16), hash: hash_of(place, bytes) });
+    block.copy = Some(InFile { place, save: word(bytes, 16), hash: hash_of(place, bytes) });
     Some((u16::from_le_bytes([bytes[24], bytes[25]]), block))
 }
 

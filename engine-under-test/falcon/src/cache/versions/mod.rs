@@ -118,8 +118,8 @@ impl Versions {
     }
 
     /// From now on those copies count that did as of the last seal in the log, and each save waits for the seal
-    /// of the one before. Without a seal, in the log of an earlier Falcon or of a database that has made no
-    /// checkpoint yet, nothing counts.
+    /// of the one before. Without a seal nothing counts: the log is an earlier Falcon's or has no checkpoint yet, or a
+    /// user wants the file anew.
     ///
     /// # Errors
     ///
@@ -143,13 +143,6 @@ impl Versions {
         );
         let place = format!("save {}", seal.save);
         Err(Error::Damaged { file: self.path.clone(), place, what })
-    }
-
-    /// From now on nothing counts, whatever the log says; as [`Versions::bind`] else.
-    pub(crate) fn bind_anew(&self) {
-        let mut state = self.state();
-        state.is_bound = true;
-        state.forget();
     }
 
     /// What the record of a checkpoint says of the last save.

@@ -3,8 +3,9 @@
 //! # Method
 //!
 //! The block that an entry belongs to is decoded, changed and encoded again; what lies behind it is shifted.
-//! An entry that comes to a block with room goes the [shorter way](super::in_place). A block that has grown past its limit becomes two halves, unless the entry came at the very end: then it
-//! begins a new block and leaves a full one behind, as keys that ascend want it.
+//! An entry that comes to a block with room goes the [shorter way](super::in_place). A block that has grown past
+//! its limit becomes two halves, unless the entry came at the very end: then it begins a new block and leaves a
+//! full one behind, as keys that ascend want it.
 //!
 //! # Invariant
 //!

@@ -10,10 +10,12 @@
 //!
 //! Whether the result fits is known before the first byte is changed.
 
+use std::ops::Range;
+
 use super::change::{IndexPageMut, InsertError};
 use super::cursor::Cursor;
 use super::entry::{self, IndexKey};
-use super::node::{BLOCK_BYTES, BLOCK_ENTRIES_MAX, BLOCKS, Block, ENTRIES, ENTRIES_END, block_at};
+use super::node::{BLOCK_BYTES, BLOCK_ENTRIES_MAX, Block, ENTRIES, ENTRIES_END, block_at};
 use crate::ids::PageNumber;
 use crate::page::bytes::{offset, put, put_u16, u16_at};
 use crate::page::error::NoRoom;
@@ -40,12 +42,7 @@ impl IndexPageMut<'_> {
     }
 
     /// Puts bytes with one more entry in place of those of `place`.
-    fn put_in(
-        &mut self,
-        number: usize,
-        place: std::ops::Range<usize>,
-        written: &[u8],
-    ) -> Result<(), NoRoom> {
+    fn put_in(&mut self, number: usize, place: Range<usize>, written: &[u8]) -> Result<(), NoRoom> {
         let (page, end) = (self.read(), self.read().entries_end());
         let count = page.block_count();
         let behind = if number + 1 < count { page.block(number + 1).start } else { end };
@@ -69,7 +66,6 @@ impl IndexPageMut<'_> {
             put_u16(self.bytes, at, entries + 1);
         }
         put_u16(self.bytes, ENTRIES_END, moved(end));
-        debug_assert_eq!(usize::from(u16_at(self.bytes, BLOCKS)), count);
         Ok(())
     }
 }
@@ -81,21 +77,18 @@ fn encode(
     block: Block,
     key: IndexKey<'_>,
     child: Option<PageNumber>,
-) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
+) -> Option<(Range<usize>, Vec<u8>)> {
     let mut before = cursor.clone();
     let mut is_behind = false;
     for _ in 0..block.entries {
-        before.clone_from(cursor);
-        let found = cursor.advance().expect("a block has the entries that it counts");
-        if found.key >= key {
-            if found.key == key {
-                return None;
-            }
-            is_behind = true;
+        let found = cursor.advance().expect("a block has the entries that it counts").key;
+        if found == key {
+            return None;
+        }
+        is_behind = found > key;
+        if is_behind {
             break;
         }
-    }
-    if !is_behind {
         before.clone_from(cursor);
     }
     let is_first = before.at() == block.start;
