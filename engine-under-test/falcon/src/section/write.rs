@@ -60,37 +60,8 @@ pub(crate) fn put(
         }
     };
     let mut put = Put::new(store, place, bytes, source);
-    let locator = put.change.page(id, PageKind::Locator)?;
-    let page = LocatorPage::of_checked(put.change.bytes(locator));
-    check_section(store, id, page.section(), place.section)?;
-    let before = page.locator(slot);
-    let (head_bytes, tail) = put.tail()?;
-    let stored_bytes = head_bytes + if tail.is_some() { TAIL_BYTES } else { 0 };
-    let head = put.content(0..head_bytes);
-    if let Locator::Real { page, line } = before {
-        let data = put
-            .change
-            .page(PageId { tablespace: place.tablespace, number: page }, PageKind::Data)?;
-        let old_bytes = put.free_tail(data, line)?;
-        let free_bytes = DataPage::of_checked(put.change.bytes(data)).free_bytes() + old_bytes;
-        if stored_bytes <= free_bytes {
-            put.change.apply(data, &PageOp::PutRecord { line, tail, content: head })?;
-            return put.change.commit().map(drop);
-        }
-    }
-    let (data, line, is_new) = put.room(locator, stored_bytes)?;
-    put.change.apply(data, &PageOp::PutRecord { line, tail, content: head })?;
-    let page = put.change.id(data).number;
-    let found = Locator::Real { page, line };
-    put.change.apply(locator, &PageOp::SetLocator { slot, locator: found })?;
-    if is_new {
-        let room = DataPage::of_checked(put.change.bytes(data)).insert_bytes_max().unwrap_or(0);
-        put.change.apply(locator, &PageOp::SetSpace { page, bytes: room as u16 })?;
-    }
-    if let Locator::Real { page, line } = before {
-        put.clear(locator, page, line)?;
-    }
-    put.change.commit().map(drop)
+    let outcome = put.put(id, slot);
+    put.end(outcome)
 }
 
 /// Takes a record away, if it is there.
@@ -102,17 +73,8 @@ pub(crate) fn delete(store: &Store, known: &Known, place: RecordPlace) -> Result
     let Some((id, slot)) = locator_of(store, known, place)? else { return Ok(()) };
     let source = Source { lsn: crate::Lsn(0), from: 0, bytes: 0 };
     let mut put = Put::new(store, place, &[], source);
-    let locator = put.change.page(id, PageKind::Locator)?;
-    let page = LocatorPage::of_checked(put.change.bytes(locator));
-    check_section(store, id, page.section(), place.section)?;
-    let before = page.locator(slot);
-    let Locator::Real { page, line } = before else { return Ok(()) };
-    let id = PageId { tablespace: place.tablespace, number: page };
-    let data = put.change.page(id, PageKind::Data)?;
-    put.free_tail(data, line)?;
-    put.change.apply(locator, &PageOp::SetLocator { slot, locator: Locator::Free })?;
-    put.clear(locator, page, line)?;
-    put.change.commit().map(drop)
+    let outcome = put.delete(id, slot);
+    put.end(outcome)
 }
 
 /// Adds one node that is missing on the way to a record.
@@ -190,6 +152,66 @@ struct Put<'a, 'b> {
 impl<'a, 'b> Put<'a, 'b> {
     fn new(store: &'a Store, place: RecordPlace, bytes: &'b [u8], source: Source) -> Self {
         Put { store, change: store.change(), place, bytes, source }
+    }
+
+    /// Ends the change, or says why it cannot.
+    fn end(mut self, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => self.change.commit().map(drop),
+            Err(error) => Err(self.change.told(error)),
+        }
+    }
+
+    /// Puts the record into its place, of which the locator page and the slot there are known.
+    fn put(&mut self, id: PageId, slot: u16) -> Result<()> {
+        let (locator, before) = self.locator(id, slot)?;
+        let (head_bytes, tail) = self.tail()?;
+        let stored_bytes = head_bytes + if tail.is_some() { TAIL_BYTES } else { 0 };
+        let head = self.content(0..head_bytes);
+        if let Locator::Real { page, line } = before {
+            let data = self.change.page(self.page(page), PageKind::Data)?;
+            let old_bytes = self.free_tail(data, line)?;
+            let free_bytes = DataPage::of_checked(self.change.bytes(data)).free_bytes() + old_bytes;
+            if stored_bytes <= free_bytes {
+                return self.change.apply(data, &PageOp::PutRecord { line, tail, content: head });
+            }
+        }
+        let (data, line, is_new) = self.room(locator, stored_bytes)?;
+        self.change.apply(data, &PageOp::PutRecord { line, tail, content: head })?;
+        let page = self.change.id(data).number;
+        let found = Locator::Real { page, line };
+        self.change.apply(locator, &PageOp::SetLocator { slot, locator: found })?;
+        if is_new {
+            let left = DataPage::of_checked(self.change.bytes(data)).insert_bytes_max();
+            let bytes = left.unwrap_or(0) as u16;
+            self.change.apply(locator, &PageOp::SetSpace { page, bytes })?;
+        }
+        if let Locator::Real { page, line } = before {
+            self.clear(locator, page, line)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the record away, as [`Put::put`] puts it.
+    fn delete(&mut self, id: PageId, slot: u16) -> Result<()> {
+        let (locator, before) = self.locator(id, slot)?;
+        let Locator::Real { page, line } = before else { return Ok(()) };
+        let data = self.change.page(self.page(page), PageKind::Data)?;
+        self.free_tail(data, line)?;
+        self.change.apply(locator, &PageOp::SetLocator { slot, locator: Locator::Free })?;
+        self.clear(locator, page, line)
+    }
+
+    /// Latches the record's locator page, and says where the record is.
+    fn locator(&mut self, id: PageId, slot: u16) -> Result<(usize, Locator)> {
+        let locator = self.change.page(id, PageKind::Locator)?;
+        let page = LocatorPage::of_checked(self.change.bytes(locator));
+        check_section(self.store, id, page.section(), self.place.section)?;
+        Ok((locator, page.locator(slot)))
+    }
+
+    fn page(&self, number: PageNumber) -> PageId {
+        PageId { tablespace: self.place.tablespace, number }
     }
 
     fn content(&self, range: std::ops::Range<usize>) -> Content<'b> {

@@ -10,7 +10,7 @@
 //! # Invariant
 //!
 //! A page whose change did not come into the log is never written: it is stamped with a place that no log
-//! reaches, and the log is stopped.
+//! reaches, and the log is stopped, with the error that the change has met as the reason.
 
 use falconry_seam::planted;
 use falconry_seam::sync::MutexGuard;
@@ -21,8 +21,12 @@ use super::{Space, Store, code};
 use crate::cache::PageWrite;
 use crate::page::index::{IndexKey, IndexPageMut, InsertError};
 use crate::page::{PageKind, clear_seal};
-use crate::{Lsn, PageId, PageNumber, Result, TablespaceId};
+use crate::{Error, Lsn, PageId, PageNumber, Result, TablespaceId};
 
+/// Pages that most changes stay within.
+const PAGES: usize = 4;
+/// Bytes that most pages need for their operations.
+const OPS_BYTES: usize = 64;
 /// A place that no log reaches.
 const NEVER: Lsn = Lsn(u64::MAX);
 
@@ -31,6 +35,8 @@ pub struct Change<'a> {
     store: &'a Store,
     pages: Vec<Changed<'a>>,
     space: Option<(TablespaceId, MutexGuard<'a, Space>)>,
+    /// What it has met first that may end it.
+    met: Option<Error>,
 }
 
 struct Changed<'a> {
@@ -40,9 +46,20 @@ struct Changed<'a> {
     ops: Vec<u8>,
 }
 
+impl Changed<'_> {
+    /// Notes an operation for the log.
+    fn log(&mut self, op: &PageOp<'_>) {
+        if self.ops.is_empty() {
+            self.ops.reserve(OPS_BYTES);
+        }
+        code::put_op(&mut self.ops, op);
+        self.count += 1;
+    }
+}
+
 impl<'a> Change<'a> {
     pub(super) fn new(store: &'a Store) -> Change<'a> {
-        Change { store, pages: Vec::new(), space: None }
+        Change { store, pages: Vec::with_capacity(PAGES), space: None, met: None }
     }
 
     /// The store that it changes.
@@ -57,6 +74,11 @@ impl<'a> Change<'a> {
     ///
     /// Those of the cache; [`Error::Damaged`](crate::Error::Damaged) for a page of another kind.
     pub fn page(&mut self, id: PageId, kind: PageKind) -> Result<usize> {
+        let found = self.find(id, kind);
+        self.note(found)
+    }
+
+    fn find(&mut self, id: PageId, kind: PageKind) -> Result<usize> {
         if let Some(slot) = self.slot_of(id) {
             self.store.expect(self.bytes(slot), id, kind)?;
             return Ok(slot);
@@ -76,7 +98,8 @@ impl<'a> Change<'a> {
         let slot = match self.slot_of(id) {
             Some(slot) => slot,
             None => {
-                let guard = self.store.cache.create(id, Lsn(0))?;
+                let guard = self.store.cache.create(id, Lsn(0));
+                let guard = self.note(guard)?;
                 self.add(id, guard)
             }
         };
@@ -111,10 +134,12 @@ impl<'a> Change<'a> {
         let id = page.id;
         // The latch keeps it from being written until the record is appended.
         let bytes = page.guard.change(Lsn(0));
-        op.apply(id, bytes).map_err(|misfit| self.store.damaged(id, misfit.to_string()))?;
+        if let Err(misfit) = op.apply(id, bytes) {
+            let error = self.store.damaged(id, misfit.to_string());
+            return self.note(Err(error));
+        }
         if is_logged(op) {
-            code::put_op(&mut page.ops, op);
-            page.count += 1;
+            page.log(op);
         }
         Ok(())
     }
@@ -138,9 +163,7 @@ impl<'a> Change<'a> {
         if was_empty && planted!("entry_of_empty_leaf_not_logged") {
             return Ok(());
         }
-        let op = PageOp::InsertEntry { key: key.key.into(), record: key.record, child };
-        code::put_op(&mut page.ops, &op);
-        page.count += 1;
+        page.log(&PageOp::InsertEntry { key: key.key.into(), record: key.record, child });
         Ok(())
     }
 
@@ -164,13 +187,19 @@ impl<'a> Change<'a> {
         for slot in [one, other] {
             let page = &mut self.pages[slot];
             // Whatever came before is in the image.
-            page.ops.clear();
+            (page.ops, page.count) = (Vec::new(), 0);
             let mut image = page.guard.bytes().to_vec();
             clear_seal(&mut image);
-            code::put_op(&mut page.ops, &PageOp::Image(image.into()));
-            page.count = 1;
+            page.log(&PageOp::Image(image.into()));
         }
         Ok(changed)
+    }
+
+    /// Notes an error that its maker has met: if the change ends before its commit this is the reason that everybody
+    /// is told, unless it has met another one before.
+    pub fn told(&mut self, error: Error) -> Error {
+        self.met.get_or_insert_with(|| error.clone());
+        error
     }
 
     /// Ends the change: its record is in the log, and the pages are free. Without any operation nothing is
@@ -181,7 +210,9 @@ impl<'a> Change<'a> {
     /// [`Error::Stopped`](crate::Error::Stopped) when the log takes nothing more. The pages are as the change left them, and are
     /// never written.
     pub fn commit(mut self) -> Result<Lsn> {
-        let mut bytes = Vec::new();
+        let changed = self.pages.iter().filter(|page| page.count > 0);
+        let length = changed.map(|page| code::PAGE_BYTES + page.ops.len()).sum();
+        let mut bytes = Vec::with_capacity(length);
         for page in self.pages.iter().filter(|page| page.count > 0) {
             code::put_page(&mut bytes, page.id, page.count, &page.ops);
         }
@@ -211,6 +242,10 @@ impl<'a> Change<'a> {
         self.pages.len() - 1
     }
 
+    fn note<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|error| self.told(error))
+    }
+
     fn slot_of(&self, id: PageId) -> Option<usize> {
         self.pages.iter().position(|page| page.id == id)
     }
@@ -233,7 +268,10 @@ impl Drop for Change<'_> {
             for page in self.pages.iter_mut().filter(|page| page.count > 0) {
                 page.guard.change(NEVER);
             }
-            self.store.log.stop("a change of pages was cut off by an error");
+            self.store.log.stop(&match &self.met {
+                Some(error) => format!("a change of pages was cut off: {error}"),
+                None => "a change of pages was cut off by an error".into(),
+            });
         }
     }
 }

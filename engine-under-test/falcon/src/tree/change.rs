@@ -207,7 +207,8 @@ impl Tree {
     fn new_node(&self, change: &mut Change<'_>, number: PageNumber) -> Result<Latched> {
         let new = change.allocate(self.tablespace)?;
         if new == number || new == self.root {
-            return Err(self.damaged(new, "it is free by its inventory, and a node of the tree"));
+            let error = self.damaged(new, "it is free by its inventory, and a node of the tree");
+            return Err(change.told(error));
         }
         let slot = change.create(self.id(new), &PageOp::FormatLeaf { index: self.index })?;
         Ok(Latched { slot, number: new })
