@@ -176,7 +176,23 @@ impl<'a> SettingsDraw<'a> {
         low: u64,
         high: u64,
     ) -> Result<u64, CaseError> {
-        let most = self.choices.log_uniform("settings/engine", low, high);
+        self.small_number_to(name, low, high, high)
+    }
+
+    /// As [`SettingsDraw::small_number`], but drawn up to `most` alone, for what would be dear with what was drawn
+    /// before; who fixes it may go up to `high`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SettingsDraw::number`].
+    pub fn small_number_to(
+        &mut self,
+        name: &'static str,
+        low: u64,
+        most: u64,
+        high: u64,
+    ) -> Result<u64, CaseError> {
+        let most = self.choices.log_uniform("settings/engine", low, most);
         let drawn = self.choices.log_uniform("settings/engine", low, most);
         self.number_or(name, low, high, drawn)
     }

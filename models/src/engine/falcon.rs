@@ -42,7 +42,7 @@ use pairs::{FalconDatabase, Use};
 const PAGE_BYTES: &[(&str, u32)] =
     &[("4096", 3), ("1024", 4), ("2048", 2), ("8192", 1), ("16384", 1), ("32768", 1)];
 /// Alignments of blocks of the log.
-const BLOCK_BYTES: &[(&str, u32)] = &[("512", 6), ("4096", 3), ("1024", 1), ("65536", 1)];
+const BLOCK_BYTES: &[(&str, u32)] = &[("512", 10), ("4096", 6), ("1024", 3), ("65536", 1)];
 /// How ranges are read.
 const RANGE_BY: &[(&str, u32)] = &[("index", 4), ("backward", 2), ("scan", 2), ("mixed", 4)];
 
@@ -129,7 +129,8 @@ impl Engine for FalconEngine {
     }
 
     fn draw(&self, draw: &mut SettingsDraw<'_>) -> Result<Contract, CaseError> {
-        draw.word("page_bytes", PAGE_BYTES)?;
+        let page_bytes = draw.word("page_bytes", PAGE_BYTES)?;
+        let has_large_pages = ["16384", "32768"].contains(&page_bytes.as_str());
         // Beyond what the threads need: how much larger the cache is.
         draw.small_number("cache_frames_more", 1, 1_024)?;
         draw.small_number("run_pages_max", 1, 1_024)?;
@@ -141,11 +142,13 @@ impl Engine for FalconEngine {
         // Beyond one run.
         draw.small_number("double_write_pages_more", 1, 65_536)?;
         draw.small_number("sequence_batch", 1, 1_000_000)?;
-        draw.word("block_bytes", BLOCK_BYTES)?;
+        let has_large_blocks = draw.word("block_bytes", BLOCK_BYTES)? == "65536";
         // Beyond the least that the other sizes allow: in windows, files and bounds of files.
         draw.small_number("window_blocks", 1, 256)?;
         draw.number("window_count", 1, 4_096)?;
-        draw.small_number("file_windows", 1, 64)?;
+        // Every opening reads all of the log's files, and windows have several pages and blocks.
+        let file_windows = if has_large_pages || has_large_blocks { 4 } else { 64 };
+        draw.small_number_to("file_windows", 1, file_windows, 64)?;
         draw.number("file_windows_max", 1, 256)?;
         // How it is used.
         draw.number("tables", 1, 4)?;

@@ -35,7 +35,7 @@ use super::{Options, catalogue, ddl, gopher, versions};
 use crate::admission::Admission;
 use crate::cache::{Cache, DoubleWrite, DoubleWriteConfig, Files, IoThreads, Versions};
 use crate::lock::LockManager;
-use crate::log::Log;
+use crate::log::{Log, LogTail};
 use crate::page::{Creation, DatabaseId, FileIdentity, InventoryMap, PageSize};
 use crate::recovery::{self, Inventory, RecoveryReport};
 use crate::store::Store;
@@ -81,10 +81,12 @@ impl Database {
         }
         let page_size = PageSize::new(options.page_bytes.into())?;
         let names = LOG.map(Path::new);
+        let mut log = None;
         files::create(&**disk, page_size, |database| {
-            Log::create(&**disk, names, options.log, log_identity(database)).map(drop)
+            log = Some(Log::create(&**disk, names, options.log, log_identity(database))?);
+            Ok(())
         })?;
-        Database::start(disk, options, lock, true)
+        Database::start(disk, options, lock, log)
     }
 
     /// Opens a database, and recovers what a crash has left.
@@ -111,15 +113,16 @@ impl Database {
         }
         let lock = files::lock(&**disk)?;
         files::end_creation(&**disk)?;
-        Database::start(disk, options, lock, false)
+        Database::start(disk, options, lock, None)
     }
 
-    /// Opens what is there: a database that was created just now, whose names are all durable, or any.
+    /// Opens what is there: any database, or one that was created just now, whose names are all durable, with its
+    /// log.
     fn start(
         disk: &Arc<dyn Disk>,
         options: &Options,
         lock: Arc<dyn File>,
-        is_new: bool,
+        made: Option<Log>,
     ) -> Result<Database> {
         let (identity, page_size) = identity(&**disk)?;
         options.check_pages(page_size.bytes())?;
@@ -137,7 +140,11 @@ impl Database {
         let known = found.as_ref().and_then(Versions::latest);
         let written = double_write.latest_copy().into_iter().chain(known);
         let (names, written) = (LOG.map(Path::new), written.max_by_key(|(_, lsn)| *lsn));
-        let (log, tail) = Log::open_beyond(&**disk, names, options.log, database, written)?;
+        let is_new = made.is_some();
+        let (log, tail) = match made {
+            Some(log) => (log, LogTail::NEW),
+            None => Log::open_beyond(&**disk, names, options.log, database, written)?,
+        };
         let log = Arc::new(log);
         let mut inventory = Inventory::take(&log, page_size, tail.recovery_start)?;
         let is_anew = options.make_versions_anew;

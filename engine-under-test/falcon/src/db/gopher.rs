@@ -81,8 +81,8 @@ pub(crate) fn finish(engine: &Arc<Engine>, committed: Committed) -> Result<()> {
     engine.counters.rows_applied.add(committed.changes.len() as u64);
     engine.pending.is_applied(txn);
     engine.locks.release_all(txn);
+    // With its ticket goes what it has reserved: who waits for room looks again.
     drop(committed);
-    engine.admission.poke();
     Ok(())
 }
 

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use falconry_seam::{planted, thread};
+use falconry_seam::{buggify, planted, thread};
 
 use super::rows::Committed;
 use crate::{Lsn, TxnId};
@@ -45,6 +45,8 @@ struct State {
     asleep: usize,
     /// Those of them that are known to be on their way.
     coming: usize,
+    /// Threads that wait until something is applied.
+    waiting: usize,
     ends: bool,
     stopped: bool,
 }
@@ -52,7 +54,8 @@ struct State {
 impl State {
     /// Whether a gopher is to be woken for what is ripe.
     fn wakes(&self) -> bool {
-        self.ripe.len() > RIPE_EACH * (self.busy + self.coming) && self.coming < self.asleep
+        let each = if buggify!("pending/a gopher for each", 400_000) { 1 } else { RIPE_EACH };
+        self.ripe.len() > each * (self.busy + self.coming) && self.coming < self.asleep
     }
 }
 
@@ -117,24 +120,33 @@ impl Pending {
             self.lock().entered.remove(&txn);
             return;
         }
-        let first = self.lock().entered.remove(&txn);
+        let (first, has_waiting) = {
+            let mut state = self.lock();
+            (state.entered.remove(&txn), state.waiting > 0)
+        };
         assert!(first.is_some(), "{txn} was applied twice");
-        self.applied.notify_all();
+        if has_waiting {
+            self.applied.notify_all();
+        }
     }
 
     /// Waits until the transaction is applied, or the engine has stopped.
     pub(crate) fn wait_for(&self, txn: TxnId) {
-        let mut state = self.lock();
-        while state.entered.contains_key(&txn) && !state.stopped {
-            state = self.applied.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        self.wait_while(|state| state.entered.contains_key(&txn));
     }
 
     /// Waits until nothing is entered, or the engine has stopped.
     pub(crate) fn wait_for_all(&self) {
+        self.wait_while(|state| !state.entered.is_empty());
+    }
+
+    /// Waits for applied transactions until that does not hold any more, or the engine has stopped.
+    fn wait_while(&self, holds: impl Fn(&State) -> bool) {
         let mut state = self.lock();
-        while !state.entered.is_empty() && !state.stopped {
+        while holds(&state) && !state.stopped {
+            state.waiting += 1;
             state = self.applied.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
     }
 

@@ -39,6 +39,17 @@ pub struct LogTail {
     pub is_torn: bool,
 }
 
+impl LogTail {
+    /// The tail of a log that was created just now.
+    pub(crate) const NEW: LogTail = LogTail {
+        recovery_start: Lsn(0),
+        end: Lsn(0),
+        last_block: BlockNumber(1),
+        epoch: Epoch(1),
+        is_torn: false,
+    };
+}
+
 impl Log {
     /// Creates a log in two new files, for the database with this identity. When this returns the log
     /// and the names of its files are durable.
@@ -59,10 +70,10 @@ impl Log {
             format: block::FORMAT,
             payload_bytes: 0,
             database,
-            epoch: Epoch(1),
-            number: BlockNumber(1),
-            first: Lsn(0),
-            recovery_start: Lsn(0),
+            epoch: LogTail::NEW.epoch,
+            number: LogTail::NEW.last_block,
+            first: LogTail::NEW.end,
+            recovery_start: LogTail::NEW.recovery_start,
             previous_crc: 0,
         };
         let place = first_place(Which::First, config.block_bytes);

@@ -147,7 +147,9 @@ impl Log {
                     state.counters.stalls += u64::from(!has_stalled);
                     has_stalled = true;
                     // The log cannot stop unseen: who stops it takes this lock before it wakes us.
+                    state.stalled += 1;
                     state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state.stalled -= 1;
                 }
             }
         }
@@ -286,8 +288,10 @@ impl Log {
 
     fn wake_stalled(&self) {
         // Taken so that nobody is between looking and falling asleep.
-        drop(self.lock());
-        self.room.notify_all();
+        let has_stalled = self.lock().stalled > 0;
+        if has_stalled {
+            self.room.notify_all();
+        }
     }
 
     /// Locks, whoever panicked before: every change of the state is whole before anything can panic.

@@ -93,6 +93,8 @@ pub(super) struct State {
     durable_start: Lsn,
     recovery_start: Lsn,
     windows: Windows,
+    /// Appends that sleep until there is room.
+    pub(super) stalled: usize,
     pub(super) counters: LogCounters,
 }
 
@@ -117,6 +119,7 @@ impl State {
             durable_start: recovery_start,
             recovery_start,
             windows,
+            stalled: 0,
             counters: LogCounters::default(),
         }
     }

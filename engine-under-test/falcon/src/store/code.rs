@@ -38,6 +38,9 @@ pub struct CodeError {
     pub what: String,
 }
 
+/// Bytes before the operations of a page.
+pub(super) const PAGE_BYTES: usize = 10;
+
 /// Appends what one page undergoes: its ops are encoded already.
 pub(super) fn put_page(record: &mut Vec<u8>, page: PageId, count: u16, ops: &[u8]) {
     put_u32(record, page.tablespace.0);
@@ -196,7 +199,11 @@ pub fn decode(record: &[u8], page_bytes: usize) -> Result<Vec<PageChange<'_>>, C
         let tablespace = TablespaceId(reader.u32()?);
         let page = PageId { tablespace, number: PageNumber(reader.u32()?) };
         let count = reader.u16()?;
-        let ops = (0..count).map(|_| reader.op(page_bytes)).collect::<Result<_, _>>()?;
+        // Each has a byte at the least, so that a count which is not ours asks for no more than the record has.
+        let mut ops = Vec::with_capacity(usize::from(count).min(record.len() - reader.at()));
+        for _ in 0..count {
+            ops.push(reader.op(page_bytes)?);
+        }
         changes.push(PageChange { page, ops });
     }
     Ok(changes)

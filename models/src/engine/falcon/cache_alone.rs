@@ -230,7 +230,8 @@ fn refuse_settings(disk: &dyn Disk, size: PageSize, log: &Arc<Numbers>) -> Resul
     };
     let usual = DoubleWriteConfig::default();
     let fitted = |double_write: DoubleWrite, size| {
-        let config = CacheConfig { run_pages_max: usual.capacity_pages, ..CacheConfig::default() };
+        // Refused before anything is read: it needs no frames to speak of.
+        let config = CacheConfig { run_pages_max: usual.capacity_pages, frame_count: 4 };
         let cache = Cache::new(config, Files::new(size), Arc::clone(log) as _);
         cache.and_then(|cache| cache.with_double_write(double_write)).map(drop)
     };

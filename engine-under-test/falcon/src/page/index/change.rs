@@ -23,6 +23,9 @@ use crate::page::error::{NoRoom, PageError};
 use crate::page::header::{self, PageKind, assert_kind, id_of};
 use crate::page::size::PageSize;
 
+/// Bytes that an entry takes at most beside its key.
+const ENTRY_BYTES_MORE: usize = 20;
+
 /// Why an entry was not inserted. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InsertError {
@@ -287,7 +290,9 @@ fn place_of(entries: &[EntryBuf], key: IndexKey<'_>) -> Result<usize, usize> {
 }
 
 fn encode(groups: &[Vec<EntryBuf>], start: usize) -> (Vec<u8>, Vec<Block>) {
-    let mut written = Vec::new();
+    let entries = groups.iter().flatten();
+    let room = entries.map(|entry| entry.key.key.len() + ENTRY_BYTES_MORE).sum();
+    let mut written = Vec::with_capacity(room);
     let mut blocks = Vec::with_capacity(groups.len());
     for group in groups {
         blocks.push(Block { start: start + written.len(), entries: group.len() });

@@ -86,10 +86,12 @@ fn append_number(key: &mut Vec<u8>, tag: u8, sortable: u64) {
 }
 
 fn append_escaped(key: &mut Vec<u8>, tag: u8, value: &[u8]) {
+    key.reserve(value.len() + 3);
     key.push(tag);
-    for byte in value {
-        key.push(*byte);
-        if *byte == 0 {
+    // Pieces end behind a zero, or with the value.
+    for piece in value.split_inclusive(|byte| *byte == 0) {
+        key.extend_from_slice(piece);
+        if piece.ends_with(&[0]) {
             key.push(ESCAPED);
         }
     }
