@@ -156,8 +156,7 @@ impl Database {
         let cache = Cache::new(options.cache(), page_files, Arc::clone(&log) as _)?;
         let mut cache = cache.with_versions(versions);
         let whole_bytes = disk.atomic_unit().min(OS_PAGE_BYTES) as usize;
-        let may_tear = whole_bytes < page_size.bytes();
-        let may_tear = may_tear && !planted!("torn_page_given_up");
+        let may_tear = whole_bytes < page_size.bytes() && !planted!("torn_page_given_up");
         if may_tear || options.double_write {
             cache = cache.with_double_write(double_write)?;
         }

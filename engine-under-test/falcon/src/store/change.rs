@@ -72,7 +72,7 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     ///
-    /// Those of the cache; [`Error::Damaged`](crate::Error::Damaged) for a page of another kind.
+    /// Those of the cache; [`Error::Damaged`] for a page of another kind.
     pub fn page(&mut self, id: PageId, kind: PageKind) -> Result<usize> {
         let found = self.find(id, kind);
         self.note(found)
@@ -128,7 +128,7 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`](crate::Error::Damaged) when the operation does not fit to the page; the page is as it was.
+    /// [`Error::Damaged`] when the operation does not fit to the page; the page is as it was.
     pub fn apply(&mut self, slot: usize, op: &PageOp<'_>) -> Result<()> {
         let page = &mut self.pages[slot];
         let id = page.id;
@@ -207,7 +207,7 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Stopped`](crate::Error::Stopped) when the log takes nothing more. The pages are as the change left them, and are
+    /// [`Error::Stopped`] when the log takes nothing more. The pages are as the change left them, and are
     /// never written.
     pub fn commit(mut self) -> Result<Lsn> {
         let changed = self.pages.iter().filter(|page| page.count > 0);
