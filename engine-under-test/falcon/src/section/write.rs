@@ -240,7 +240,7 @@ impl<'a, 'b> Put<'a, 'b> {
             let content = self.content(start..self.bytes.len().min(start + capacity));
             let page = self.change.allocate(tablespace)?;
             let op = PageOp::FormatOverflow { section, next, content };
-            self.change.create(PageId { tablespace, number: page }, &op)?;
+            self.change.create(self.page(page), &op)?;
             next = Some(page);
         }
         Ok((head_bytes, next))
@@ -256,7 +256,7 @@ impl<'a, 'b> Put<'a, 'b> {
         let (stored_bytes, tail) = (stored.stored_bytes(), stored.tail);
         let tail = if planted!("old_overflow_not_freed") { None } else { tail };
         for page in chain(self.store, tablespace, section, tail)? {
-            self.change.free(PageId { tablespace, number: page })?;
+            self.change.free(self.page(page))?;
         }
         Ok(stored_bytes)
     }
@@ -269,7 +269,7 @@ impl<'a, 'b> Put<'a, 'b> {
             let page = LocatorPage::of_checked(self.change.bytes(locator));
             let Some(found) = page.page_with_space(wanted) else { break };
             let known = page.space(found);
-            let id = PageId { tablespace, number: found };
+            let id = self.page(found);
             let data = self.change.page(id, PageKind::Data)?;
             let page = DataPage::of_checked(self.change.bytes(data));
             check_section(self.store, id, page.section(), section)?;
@@ -283,14 +283,14 @@ impl<'a, 'b> Put<'a, 'b> {
             self.change.apply(locator, &PageOp::SetSpace { page: found, bytes: room })?;
         }
         let page = self.change.allocate(tablespace)?;
-        let id = PageId { tablespace, number: page };
+        let id = self.page(page);
         let data = self.change.create(id, &PageOp::FormatData { section })?;
         Ok((data, Line(0), true))
     }
 
     /// The record is elsewhere now, or gone: its old line is free, and its page too if it was the last.
     fn clear(&mut self, locator: usize, page: PageNumber, line: Line) -> Result<()> {
-        let id = PageId { tablespace: self.place.tablespace, number: page };
+        let id = self.page(page);
         let data = self.change.page(id, PageKind::Data)?;
         self.change.apply(data, &PageOp::DeleteRecord { line })?;
         let left = DataPage::of_checked(self.change.bytes(data));

@@ -10,7 +10,7 @@
 //! # Invariant
 //!
 //! A page whose change did not come into the log is never written: it is stamped with a place that no log
-//! reaches, and the log is stopped, with the error that the change has met as the reason.
+//! reaches, and the log is stopped. The reason is the error that the change has met, as far as it was told of it.
 
 use falconry_seam::planted;
 use falconry_seam::sync::MutexGuard;
@@ -74,8 +74,7 @@ impl<'a> Change<'a> {
     ///
     /// Those of the cache; [`Error::Damaged`] for a page of another kind.
     pub fn page(&mut self, id: PageId, kind: PageKind) -> Result<usize> {
-        let found = self.find(id, kind);
-        self.note(found)
+        self.find(id, kind).map_err(|error| self.told(error))
     }
 
     fn find(&mut self, id: PageId, kind: PageKind) -> Result<usize> {
@@ -99,7 +98,7 @@ impl<'a> Change<'a> {
             Some(slot) => slot,
             None => {
                 let guard = self.store.cache.create(id, Lsn(0));
-                let guard = self.note(guard)?;
+                let guard = guard.map_err(|error| self.told(error))?;
                 self.add(id, guard)
             }
         };
@@ -136,7 +135,7 @@ impl<'a> Change<'a> {
         let bytes = page.guard.change(Lsn(0));
         if let Err(misfit) = op.apply(id, bytes) {
             let error = self.store.damaged(id, misfit.to_string());
-            return self.note(Err(error));
+            return Err(self.told(error));
         }
         if is_logged(op) {
             page.log(op);
@@ -187,7 +186,8 @@ impl<'a> Change<'a> {
         for slot in [one, other] {
             let page = &mut self.pages[slot];
             // Whatever came before is in the image.
-            (page.ops, page.count) = (Vec::new(), 0);
+            page.ops.clear();
+            page.count = 0;
             let mut image = page.guard.bytes().to_vec();
             clear_seal(&mut image);
             page.log(&PageOp::Image(image.into()));
@@ -240,10 +240,6 @@ impl<'a> Change<'a> {
     fn add(&mut self, id: PageId, guard: PageWrite<'a>) -> usize {
         self.pages.push(Changed { id, guard, count: 0, ops: Vec::new() });
         self.pages.len() - 1
-    }
-
-    fn note<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        outcome.map_err(|error| self.told(error))
     }
 
     fn slot_of(&self, id: PageId) -> Option<usize> {
