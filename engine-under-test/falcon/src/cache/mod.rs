@@ -45,7 +45,7 @@ pub use versions::{Seal, Versions};
 use crate::lockfree::bucket::{Bucket, Found};
 use crate::log::Log;
 use crate::memory::{self, PageBytes, Slab};
-use crate::page;
+use crate::page::{self, PageKind};
 use crate::{Error, Lsn, PageId, Result};
 use dirty::DirtyList;
 use frame::Frame;
@@ -235,6 +235,12 @@ impl Cache {
     /// cannot be read or a changed page that must make room cannot be written, [`Error::Stopped`] when it will
     /// never be, [`Error::CacheFull`] when every frame stays in use. The cache is as it was.
     pub fn read(&self, page: PageId) -> Result<PageRead<'_>> {
+        self.read_as(page, None)
+    }
+
+    /// As [`Cache::read`], by someone who takes the page for one of that kind. Whether it is one is not looked at:
+    /// a page that was never written says what it should have been.
+    pub(crate) fn read_as(&self, page: PageId, kind: Option<PageKind>) -> Result<PageRead<'_>> {
         // The short way of most: no latch but the page's own, and no pin. What the frame holds is seen by its latch.
         let frame = &self.frames[self.hint(page).load(Ordering::Relaxed) as usize];
         if let Some(guard) = PageRead::try_latch(frame, page) {
@@ -243,7 +249,7 @@ impl Cache {
             return Ok(guard);
         }
         loop {
-            if let Some(guard) = PageRead::latch(self, self.fetch(page)?, page)? {
+            if let Some(guard) = PageRead::latch(self, self.fetch(page, kind)?, page)? {
                 return Ok(guard);
             }
         }
@@ -271,8 +277,13 @@ impl Cache {
     ///
     /// As [`Cache::read`].
     pub fn write(&self, page: PageId) -> Result<PageWrite<'_>> {
+        self.write_as(page, None)
+    }
+
+    /// As [`Cache::write`], by someone who takes the page for one of that kind.
+    pub(crate) fn write_as(&self, page: PageId, kind: Option<PageKind>) -> Result<PageWrite<'_>> {
         loop {
-            if let Some(guard) = PageWrite::latch(self, self.fetch(page)?, page)? {
+            if let Some(guard) = PageWrite::latch(self, self.fetch(page, kind)?, page)? {
                 return Ok(guard);
             }
         }
@@ -327,13 +338,13 @@ impl Cache {
     }
 
     /// Finds the page's frame, or gives it one and reads it. The frame is pinned.
-    fn fetch(&self, page: PageId) -> Result<u32> {
+    fn fetch(&self, page: PageId, kind: Option<PageKind>) -> Result<u32> {
         self.fetch_with(page, |page, bytes| {
             self.files.read(page, bytes)?;
             count(&self.counters.pages_read, 1);
             let header = page::check(bytes, page).and_then(|_| page::check_content(bytes));
             let file = self.files.path(page.tablespace);
-            let lsn = header.map_err(|error| error.in_file(&file))?.lsn;
+            let lsn = header.map_err(|error| error.expecting(kind).in_file(&file))?.lsn;
             let end = self.log.durable();
             if lsn > end {
                 let what = format!("it has changes up to {lsn} of the log, which ends at {end}");

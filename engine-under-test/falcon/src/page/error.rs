@@ -9,6 +9,7 @@
 //!
 //! Every error names the page, and where it can the byte, what was found and what should be there.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::header::PageKind;
@@ -21,10 +22,12 @@ use crate::ids::PageId;
 pub enum PageError {
     /// All bytes are zero: the file was extended over this page, which nobody has written since. Whether
     /// that is a loss depends on what the log says of the page.
-    #[error("{page} was never written")]
+    #[error("{page}{}", Unwritten(*.expected))]
     NeverWritten {
         /// The page that was asked for.
         page: PageId,
+        /// The kind that was looked for, where it was known.
+        expected: Option<PageKind>,
     },
     /// The page is not the one that was written: torn, rotten or overwritten. Recovery may repair it.
     #[error("{page}: stored checksum {stored:#010x}, computed {computed:#010x}")]
@@ -51,7 +54,7 @@ pub enum PageError {
         bytes: usize,
     },
     /// The page is of another kind, so that the link which led here is wrong.
-    #[error("{page} is of kind {found}, expected {expected}")]
+    #[error("{page}: wrong page type, expected {expected}, got {found}")]
     Kind {
         /// The page.
         page: PageId,
@@ -92,7 +95,31 @@ pub enum PageError {
     },
 }
 
+/// What is said of a page of no kind, where one was expected or was not.
+struct Unwritten(Option<PageKind>);
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(kind) => {
+                write!(f, ": wrong page type, expected {kind}, got none, for it was never written")
+            }
+            None => f.write_str(" was never written"),
+        }
+    }
+}
+
 impl PageError {
+    /// The same, of a page that was read in the belief that it is of that kind.
+    pub(crate) fn expecting(self, kind: Option<PageKind>) -> PageError {
+        match self {
+            PageError::NeverWritten { page, .. } => {
+                PageError::NeverWritten { page, expected: kind }
+            }
+            other => other,
+        }
+    }
+
     /// The engine's error for a page of `file`.
     pub fn in_file(self, file: impl Into<PathBuf>) -> Error {
         let file = file.into();
@@ -104,7 +131,7 @@ impl PageError {
                 place: "its end".to_string(),
                 what: format!("a page of {bytes} bytes"),
             },
-            PageError::NeverWritten { page }
+            PageError::NeverWritten { page, .. }
             | PageError::Checksum { page, .. }
             | PageError::Misplaced { page, .. }
             | PageError::Kind { page, .. }

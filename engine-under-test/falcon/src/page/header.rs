@@ -214,7 +214,7 @@ pub fn check(bytes: &[u8], page: PageId) -> Result<Header, PageError> {
         return Header::read(bytes);
     }
     if bytes.iter().all(|byte| *byte == 0) {
-        return Err(PageError::NeverWritten { page });
+        return Err(PageError::NeverWritten { page, expected: None });
     }
     let found = id_of(bytes);
     if found != page && stored == checksum(bytes, found) {

@@ -82,7 +82,7 @@ impl<'a> Change<'a> {
             self.store.expect(self.bytes(slot), id, kind)?;
             return Ok(slot);
         }
-        let guard = self.store.cache.write(id)?;
+        let guard = self.store.cache.write_as(id, Some(kind))?;
         self.store.expect(guard.bytes(), id, kind)?;
         Ok(self.add(id, guard))
     }

@@ -65,7 +65,7 @@ impl Store {
     ///
     /// As [`Cache::read`], and [`Error::Damaged`] for a page of another kind.
     pub fn read(&self, page: PageId, kind: PageKind) -> Result<PageRead<'_>> {
-        let guard = self.cache.read(page)?;
+        let guard = self.cache.read_as(page, Some(kind))?;
         self.expect(guard.bytes(), page, kind)?;
         Ok(guard)
     }

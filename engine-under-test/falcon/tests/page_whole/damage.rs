@@ -67,7 +67,7 @@ fn a_page_in_a_wrong_place_or_tablespace_is_named() {
     }
     let id = id_of(PageKind::Data);
     let refused = check(&[0; 4096], id);
-    assert_eq!(refused, Err(PageError::NeverWritten { page: id }));
+    assert_eq!(refused, Err(PageError::NeverWritten { page: id, expected: None }));
     assert_eq!(check(&[0; 100], id), Err(PageError::Size { bytes: 100 }));
     assert_eq!(check_content(&[0; 3000]), Err(PageError::Size { bytes: 3000 }));
 }

@@ -148,8 +148,16 @@ fn errors_of_a_file_name_it_and_the_place() {
     let page = id_of(PageKind::Data);
     let text = |error: PageError| error.in_file(Path::new("sales.fts")).to_string();
     insta::assert_snapshot!(
-        text(PageError::NeverWritten { page }),
+        text(PageError::NeverWritten { page, expected: None }),
         @"sales.fts is damaged at page 17 of tablespace 3: page 17 of tablespace 3 was never written"
+    );
+    insta::assert_snapshot!(
+        text(PageError::NeverWritten { page, expected: Some(PageKind::Data) }),
+        @"sales.fts is damaged at page 17 of tablespace 3: page 17 of tablespace 3: wrong page type, expected data, got none, for it was never written"
+    );
+    insta::assert_snapshot!(
+        text(PageError::Kind { page, found: PageKind::Section, expected: PageKind::Data }),
+        @"sales.fts is damaged at page 17 of tablespace 3: page 17 of tablespace 3: wrong page type, expected data, got section"
     );
     insta::assert_snapshot!(
         text(PageError::Size { bytes: 100 }),

@@ -113,7 +113,7 @@ fn a_link_must_lead_to_a_node_of_the_index_and_of_its_level() {
         IndexPageMut::format_branch(bytes, id, INDEX, 1, PageNumber(9));
     };
     let rows: [(Format, &str); 3] = [
-        (section, "section, expected index"),
+        (section, "expected index, got section"),
         (other, "a node of index 9"),
         (branch, "a node of level 1, expected 0..=0"),
     ];

@@ -259,7 +259,7 @@ const FORGERIES: &[(Forge, &str)] = &[
                 IndexPageMut::format_leaf(bytes, id, IndexId(0));
             });
         },
-        "of kind index, expected",
+        ", got index",
     ),
     (
         |files| {
@@ -305,7 +305,7 @@ const FORGERIES: &[(Forge, &str)] = &[
             let number = drawn(files, &[PageKind::Section]);
             edit(files, USER, number, |bytes, _| bytes[LEVEL] = 1);
         },
-        "of kind locator, expected section",
+        "wrong page type, expected section, got locator",
     ),
     (
         |files| {
