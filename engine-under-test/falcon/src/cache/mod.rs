@@ -238,8 +238,8 @@ impl Cache {
         self.read_as(page, None)
     }
 
-    /// As [`Cache::read`], by someone who takes the page for one of that kind. Whether it is one is not looked at:
-    /// a page that was never written says what it should have been.
+    /// As [`Cache::read`], by someone who takes the page for one of that kind. Whether it is one is not looked at;
+    /// the error of a page that was never written names the kind, that of whoever asked for the page first.
     pub(crate) fn read_as(&self, page: PageId, kind: Option<PageKind>) -> Result<PageRead<'_>> {
         // The short way of most: no latch but the page's own, and no pin. What the frame holds is seen by its latch.
         let frame = &self.frames[self.hint(page).load(Ordering::Relaxed) as usize];

@@ -154,12 +154,12 @@ pub(super) fn id_of(bytes: &[u8]) -> PageId {
     }
 }
 
-/// Panics unless the page is of `kind`: a view of a checked page was taken of the wrong one.
 /// Whether a page, whose header was checked, is of this kind.
 pub(crate) fn is_kind(bytes: &[u8], kind: PageKind) -> bool {
     bytes[KIND] == kind as u8
 }
 
+/// Panics unless the page is of `kind`: a view of a checked page was taken of the wrong one.
 pub(super) fn assert_kind(bytes: &[u8], kind: PageKind) {
     assert!(
         bytes[KIND] == kind as u8,
