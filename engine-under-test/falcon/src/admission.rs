@@ -21,7 +21,7 @@ use std::fmt;
 
 use falconry_seam::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::{Error, Result};
+use crate::{Error, Result, StopReason};
 
 /// Reserves room in the log. Clones are the same gate.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ struct Line {
     /// Where those that wait sleep, the first of them first.
     waiting: VecDeque<Arc<Condvar>>,
     /// Why nobody is let in any more.
-    stopped: Option<Arc<str>>,
+    stopped: Option<StopReason>,
     counters: AdmissionCounters,
 }
 
@@ -93,7 +93,7 @@ impl Admission {
         }
         let mut line = gate.line();
         if let Some(why) = &line.stopped {
-            return Err(Error::Stopped(Arc::clone(why)));
+            return Err(Error::Stopped(why.clone()));
         }
         if !line.waiting.is_empty() || !line.has_room(bytes, used(), bytes_max) {
             line.counters.stalls += 1;
@@ -102,7 +102,7 @@ impl Admission {
             line = gate.stand(line, &wake, bytes, used);
             line.leave(&wake);
             if let Some(why) = &line.stopped {
-                return Err(Error::Stopped(Arc::clone(why)));
+                return Err(Error::Stopped(why.clone()));
             }
         }
         line.reserved_bytes += bytes;
@@ -119,7 +119,7 @@ impl Admission {
 
     /// Lets nobody in any more, also none of those that wait. Reservations stay until they are given
     /// back. The first reason stands.
-    pub fn stop(&self, reason: &str) {
+    pub fn stop(&self, reason: impl Into<StopReason>) {
         let mut line = self.gate.line();
         line.stopped.get_or_insert_with(|| reason.into());
         line.waiting.iter().for_each(|wake| wake.notify_one());

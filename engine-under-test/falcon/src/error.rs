@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lock::{LockMode, LockName};
-use crate::{Lsn, TablespaceId, TxnId};
+use crate::{Lsn, StopReason, TablespaceId, TxnId};
 
 /// What a call of Falcon returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -214,12 +214,14 @@ pub enum Error {
     },
     /// The log failed while it had the rows of a transaction: these are durable, all of them, or none is,
     /// and the next opening finds out. The engine has stopped.
-    #[error("whether {txn} is committed is not known until the next opening: {why}")]
+    #[error(
+        "whether {txn} is committed is not known until the next opening: the engine has stopped: {why}"
+    )]
     OutcomeUnknown {
         /// The transaction.
         txn: TxnId,
         /// What failed.
-        why: Arc<str>,
+        why: StopReason,
     },
     /// The system refuses a thread.
     #[error("the thread {name} cannot be started: {source}")]
@@ -273,7 +275,7 @@ pub enum Error {
     /// was acknowledged before is safe; whether a call that gets this took effect is told by the next
     /// open.
     #[error("the engine has stopped: {0}")]
-    Stopped(Arc<str>),
+    Stopped(StopReason),
 }
 
 impl Error {

@@ -214,6 +214,12 @@ fn pick(label: &'static str, bound: u64) -> u64 {
 
 /// What a client can do about an error of Falcon's.
 fn failure(error: Error) -> EngineError {
+    // Damage that has stopped the engine is damage, whoever is told.
+    if let Error::Stopped(why) | Error::OutcomeUnknown { why, .. } = &error
+        && let Some(damage @ Error::Damaged { .. }) = why.error()
+    {
+        return EngineError::Corrupt { what: format!("{damage} (the engine has stopped)") };
+    }
     let what = error.to_string();
     match error {
         Error::Deadlock { .. } => EngineError::Conflict,

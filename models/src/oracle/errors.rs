@@ -41,7 +41,20 @@ pub fn judge(call: &str, error: &EngineError, then: Circumstances) -> Result<(),
     if explained {
         return Ok(());
     }
-    Err(Breach::new(property, sentence, call).row("found", error.to_string()))
+    let damage = match error {
+        EngineError::Corrupt { what } => damage_in(what),
+        _ => None,
+    };
+    let breach = Breach::new(property, sentence, damage.unwrap_or(call));
+    let breach = if damage.is_some() { breach.row("call", call) } else { breach };
+    Err(breach.row("found", error.to_string()))
+}
+
+/// What is wrong, in the engine's words: the first part of what it says that is of words alone, for numbers
+/// are of one run. It is the same whichever call has met the damage.
+fn damage_in(what: &str) -> Option<&str> {
+    let is_of_words = |part: &str| part.chars().all(|c| c.is_alphabetic() || " '-_".contains(c));
+    what.split([':', ',', ';']).map(str::trim).find(|part| part.contains(' ') && is_of_words(part))
 }
 
 #[cfg(test)]
@@ -71,6 +84,22 @@ mod tests {
         }
         let failed = Circumstances { disk_failed: true, ..calm };
         assert!(judge("open", &corrupt, failed).is_err(), "a failing call corrupts nothing");
+    }
+
+    #[test]
+    fn damage_is_the_same_damage_whichever_call_meets_it() {
+        let met = |call, what: &str| {
+            let error = EngineError::Corrupt { what: what.into() };
+            judge(call, &error, Circumstances::default()).expect_err("nothing explains it").place
+        };
+        let one = "page 5 of tablespace 1: wrong page type, expected index, got data";
+        let other =
+            "page 71 of tablespace 2: wrong page type, expected data, got none (it stopped)";
+        assert_eq!(met("check", one), "wrong page type");
+        assert_eq!(met("commit", other), "wrong page type");
+        let unlinked = "page 12 is in use, and nothing leads to it; page 13 is in use";
+        assert_eq!(met("check", unlinked), "and nothing leads to it");
+        assert_eq!(met("open", "page 5: checksum 0xf1704294"), "open");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use falconry_seam::disk::File;
 use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::page::PageSize;
+use crate::page::{PageError, PageKind, PageSize};
 use crate::{Error, PageId, PageNumber, Result, TablespaceId};
 
 /// Open files of pages of one size.
@@ -95,12 +95,21 @@ impl Files {
     /// [`Error::Damaged`] when the file ends before the page does, [`Error::NoTablespace`],
     /// [`Error::Io`]; [`Error::Stopped`] for a page that a sync which failed may have taken back.
     pub fn read(&self, page: PageId, bytes: &mut [u8]) -> Result<()> {
+        self.read_as(page, None, bytes)
+    }
+
+    /// As [`Files::read`], by someone who takes the page for one of that kind.
+    pub(super) fn read_as(
+        &self,
+        page: PageId,
+        kind: Option<PageKind>,
+        bytes: &mut [u8],
+    ) -> Result<()> {
         let Open { path, file } = self.of(page.tablespace)?;
         match file.read_exact_at(bytes, self.offset(page)) {
             Ok(()) => self.check_kept(page),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let (place, what) = (page.number.to_string(), "the file ends before it".into());
-                Err(Error::Damaged { file: path, place, what })
+                Err(PageError::NotInFile { page, expected: kind }.in_file(path))
             }
             Err(error) => Err(Error::io("read", path, error)),
         }
@@ -180,7 +189,7 @@ impl Files {
     /// Ends all writes for this reason, unless there was one before. Returns the one that stands.
     pub(super) fn stop(&self, why: &Error) -> Error {
         let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        stopped.get_or_insert_with(|| Error::Stopped(why.to_string().into())).clone()
+        stopped.get_or_insert_with(|| Error::Stopped(why.into())).clone()
     }
 
     fn go_on(&self) -> Result<()> {

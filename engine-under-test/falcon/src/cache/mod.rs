@@ -340,7 +340,7 @@ impl Cache {
     /// Finds the page's frame, or gives it one and reads it. The frame is pinned.
     fn fetch(&self, page: PageId, kind: Option<PageKind>) -> Result<u32> {
         self.fetch_with(page, |page, bytes| {
-            self.files.read(page, bytes)?;
+            self.files.read_as(page, kind, bytes)?;
             count(&self.counters.pages_read, 1);
             let header = page::check(bytes, page).and_then(|_| page::check_content(bytes));
             let file = self.files.path(page.tablespace);

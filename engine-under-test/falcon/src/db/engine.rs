@@ -17,7 +17,7 @@ use crate::lock::LockManager;
 use crate::sequence::SequenceInfo;
 use crate::store::{Store, record};
 use crate::txn::Shortcuts;
-use crate::{Error, Lsn, Result, SequenceId, TableId, TxnId};
+use crate::{Error, Lsn, Result, SequenceId, StopReason, TableId, TxnId};
 
 /// The parts of an open database.
 pub(crate) struct Engine {
@@ -126,10 +126,7 @@ impl Engine {
 
     /// Stops the engine: whoever waits, and whoever comes later, is told why.
     pub(crate) fn stop(&self, why: &Error) {
-        let why = match why {
-            Error::Stopped(why) => why.clone(),
-            other => other.to_string().into(),
-        };
+        let why = StopReason::from(why);
         self.store.log().stop(&why);
         // The first reason stands, and is what everybody is told.
         let why = match self.store.log().is_stopped() {

@@ -14,14 +14,14 @@
 
 use std::fmt;
 
-use falconry_seam::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use falconry_seam::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use falconry_seam::time::{Duration, Instant};
 use falconry_seam::{planted, reachable, sometimes};
 
 use super::queue::Request;
 use super::state::{Answer, State, told};
 use super::{LockMode, LockName};
-use crate::{Error, Result, TxnId};
+use crate::{Error, Result, StopReason, TxnId};
 
 /// Locks of transactions. Threads share it.
 pub struct LockManager {
@@ -71,7 +71,7 @@ impl LockManager {
     pub fn lock(&self, txn: TxnId, name: &LockName, mode: LockMode) -> Result<()> {
         let mut state = self.state();
         if let Some(why) = &state.stopped {
-            return Err(Error::Stopped(Arc::clone(why)));
+            return Err(Error::Stopped(why.clone()));
         }
         let answer = state.request(txn, name, mode);
         let Answer::Busy { mode } = answer else {
@@ -172,7 +172,7 @@ impl LockManager {
 
     /// Refuses all requests from now on, also those that wait. Locks that are held stay so until they are
     /// given back. The first reason stands.
-    pub fn stop(&self, reason: &str) {
+    pub fn stop(&self, reason: impl Into<StopReason>) {
         let mut state = self.state();
         state.stopped.get_or_insert_with(|| reason.into());
         wake_all(&state.waiting());

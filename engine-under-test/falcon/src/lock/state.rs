@@ -31,7 +31,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::queue::{Queue, Request};
 use super::{LockCounters, LockMode, LockName};
-use crate::TxnId;
+use crate::{StopReason, TxnId};
 
 /// Most locks that a list which is kept has room for.
 const SPARE_MAX: usize = 1024;
@@ -49,7 +49,7 @@ pub(super) struct State {
     /// A list of a transaction that is over, empty, for one that comes.
     spare: Vec<LockName>,
     /// Why nobody gets a lock any more.
-    pub(super) stopped: Option<Arc<str>>,
+    pub(super) stopped: Option<StopReason>,
     pub(super) counters: LockCounters,
 }
 

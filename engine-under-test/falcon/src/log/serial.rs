@@ -28,7 +28,7 @@ use super::files::Files;
 use super::record::RecordKind;
 use super::state::{Block, LogCounters, Room, Sealed, State};
 use crate::lockfree::hand_over::{HandOver, Turn, Writer};
-use crate::{Error, Lsn, Result};
+use crate::{Error, Lsn, Result, StopReason};
 
 /// What an append does where the files are full and recovery needs all that is in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ impl Log {
 
     /// Stops the log for good: whoever waits or comes later gets [`Error::Stopped`], unless what it asks
     /// for is durable. The first reason stands.
-    pub fn stop(&self, why: &str) {
+    pub fn stop(&self, why: impl Into<StopReason>) {
         self.hand_over.stop(Error::Stopped(why.into()));
         self.wake_stalled();
     }
@@ -267,7 +267,7 @@ impl Log {
         let durable = BlockNumber(self.hand_over.durable());
         assert_eq!(durable.0 + 1, number.0, "the block before this one is not durable");
         if let Err(error) = self.put_down(&sealed) {
-            let why = Error::Stopped(error.to_string().into());
+            let why = Error::Stopped(StopReason::from(&error));
             writer.finish(Err(why.clone()));
             // Somebody may have stopped it before for another reason, which is the one that stands.
             return Err(self.hand_over.stopped().unwrap_or(why));

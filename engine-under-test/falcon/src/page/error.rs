@@ -29,6 +29,14 @@ pub enum PageError {
         /// The kind that was looked for, where it was known.
         expected: Option<PageKind>,
     },
+    /// The file ends before the page does: it was never written, or the file has lost its end.
+    #[error("{}", NotInFile(*.expected))]
+    NotInFile {
+        /// The page that was asked for.
+        page: PageId,
+        /// The kind that was looked for, where it was known.
+        expected: Option<PageKind>,
+    },
     /// The page is not the one that was written: torn, rotten or overwritten. Recovery may repair it.
     #[error("{page}: stored checksum {stored:#010x}, computed {computed:#010x}")]
     Checksum {
@@ -109,6 +117,18 @@ impl fmt::Display for Unwritten {
     }
 }
 
+/// What is said of a page that the file does not reach.
+struct NotInFile(Option<PageKind>);
+
+impl fmt::Display for NotInFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(kind) = self.0 {
+            write!(f, "wrong page type, expected {kind}, got none, for ")?;
+        }
+        f.write_str("the file ends before it")
+    }
+}
+
 impl PageError {
     /// The same, of a page that was read in the belief that it is of that kind.
     pub(crate) fn expecting(self, kind: Option<PageKind>) -> PageError {
@@ -131,6 +151,9 @@ impl PageError {
                 place: "its end".to_string(),
                 what: format!("a page of {bytes} bytes"),
             },
+            PageError::NotInFile { page, .. } => {
+                Error::Damaged { file, place: page.number.to_string(), what: self.to_string() }
+            }
             PageError::NeverWritten { page, .. }
             | PageError::Checksum { page, .. }
             | PageError::Misplaced { page, .. }

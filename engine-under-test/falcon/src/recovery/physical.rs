@@ -52,7 +52,7 @@ fn redo_page(
             return Ok(());
         }
         Fate::Born => store.cache().create(id, record.end())?,
-        Fate::Live => store.cache().write(id)?,
+        Fate::Live => store.cache().write_as(id, change.ops.first().and_then(PageOp::kind))?,
     };
     let has_it = page.lsn() >= record.end() && !planted!("redo_ignores_page_lsn");
     if fate == Fate::Live && has_it {

@@ -21,7 +21,7 @@ use super::{Space, Store, code};
 use crate::cache::PageWrite;
 use crate::page::index::{IndexKey, IndexPageMut, InsertError};
 use crate::page::{PageKind, clear_seal};
-use crate::{Error, Lsn, PageId, PageNumber, Result, TablespaceId};
+use crate::{Error, Lsn, PageId, PageNumber, Result, StopReason, TablespaceId};
 
 /// Pages that most changes stay within.
 const PAGES: usize = 4;
@@ -264,8 +264,8 @@ impl Drop for Change<'_> {
             for page in self.pages.iter_mut().filter(|page| page.count > 0) {
                 page.guard.change(NEVER);
             }
-            self.store.log.stop(&match &self.met {
-                Some(error) => format!("a change of pages was cut off: {error}"),
+            self.store.log.stop(match &self.met {
+                Some(error) => StopReason::with("a change of pages was cut off", error),
                 None => "a change of pages was cut off by an error".into(),
             });
         }

@@ -41,8 +41,8 @@ use std::borrow::Cow;
 
 use crate::page::index::{IndexId, IndexKey, IndexPageMut};
 use crate::page::{
-    DataPageMut, Header, InventoryPageMut, Line, Locator, LocatorPageMut, OverflowPage, PageKind,
-    Record, RecordNumber, SectionId, SectionPageMut, SequencePageMut,
+    DataPageMut, Header, InventoryPageMut, Line, Locator, LocatorPageMut, OverflowPage, PageError,
+    PageKind, Record, RecordNumber, SectionId, SectionPageMut, SequencePageMut,
 };
 use crate::{Lsn, PageId, PageNumber};
 
@@ -236,9 +236,10 @@ impl PageOp<'_> {
             return self.format(id, bytes);
         }
         let found = Header::read(bytes).map_err(|error| Misfit(error.to_string()))?;
-        if found.id != id || Some(found.kind) != self.kind() {
-            let what = format!("found {} of kind {}, needed for {self:?}", found.id, found.kind);
-            return Err(Misfit(what));
+        ensure(found.id == id, || format!("the page holds {}", found.id))?;
+        if let Some(expected) = self.kind().filter(|kind| *kind != found.kind) {
+            let error = PageError::Kind { page: id, found: found.kind, expected };
+            return Err(Misfit(error.to_string()));
         }
         match self {
             PageOp::MarkUsed(page) | PageOp::MarkFree(page) => {

@@ -116,7 +116,7 @@ fn log_changes(engine: &Engine, txn: TxnId, changes: Vec<RowChange>, ticket: Tic
     engine.pending.enter(txn, || log.end());
     let logged = append(engine, txn, changes);
     let durable = logged.and_then(|(changes, end)| {
-        let told = |error: Error| Error::OutcomeUnknown { txn, why: error.to_string().into() };
+        let told = |error: Error| Error::OutcomeUnknown { txn, why: (&error).into() };
         log.flush(end).map_err(told)?;
         Ok(changes)
     });

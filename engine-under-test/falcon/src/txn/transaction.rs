@@ -102,7 +102,7 @@ impl Drop for Transaction<'_> {
             }
             Stage::InLog => {
                 let why = format!("the commit of {} was cut off", self.txn);
-                self.engine.stop(&Error::Stopped(why.into()));
+                self.engine.stop(&Error::Stopped(why.as_str().into()));
                 // Nobody gets a lock any more: what the transaction had read or changed stays unseen.
                 self.locks.release_all();
             }
