@@ -98,8 +98,8 @@ impl PageBytes {
 
     /// So many, all zero, by themselves.
     pub(crate) fn boxed(count: usize) -> PageBytes {
-        let bytes = Box::into_raw(vec![0; count].into_boxed_slice());
-        let first = NonNull::new(bytes.cast::<u8>()).expect("a box lies somewhere");
+        let bytes: Box<[u8]> = vec![0; count].into_boxed_slice();
+        let first = NonNull::new(Box::into_raw(bytes).cast()).expect("a box lies somewhere");
         PageBytes { first, count, slab: None }
     }
 }
