@@ -38,12 +38,12 @@ pub struct Output {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProgressStyle {
-    /// A bar on a terminal, nothing elsewhere.
+    /// A bar on a terminal, a line of text every minute elsewhere.
     #[default]
     Auto,
     /// A bar.
     Bar,
-    /// A line of text now and then.
+    /// A line of text every ten seconds.
     Counter,
     /// Nothing.
     None,
@@ -101,12 +101,11 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{YELLOW}warning{YELLOW:#}: {text}");
     }
 
-    /// How progress is shown here.
+    /// How progress is shown here; [`ProgressStyle::Auto`] where there is no terminal.
     pub fn progress_style(&self) -> ProgressStyle {
         match self.progress {
             _ if self.quiet => ProgressStyle::None,
             ProgressStyle::Auto if io::stderr().is_terminal() => ProgressStyle::Bar,
-            ProgressStyle::Auto => ProgressStyle::None,
             chosen => chosen,
         }
     }

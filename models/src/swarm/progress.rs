@@ -1,4 +1,4 @@
-//! What is seen while a swarm runs: a bar on a terminal, lines elsewhere if asked for.
+//! What is seen while a swarm runs: a bar on a terminal, lines elsewhere.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,8 +11,10 @@ use super::tally::Tally;
 use crate::cli::output::{Output, ProgressStyle, RED, grouped};
 use crate::run::{Case, Finding};
 
-/// A counter says a line so often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+/// A counter says a line so often,
+const COUNTER_EVERY: Duration = Duration::from_secs(10);
+/// and where nobody asked for one and there is no terminal, so often.
+const LINE_EVERY: Duration = Duration::from_secs(60);
 
 /// Signatures that are announced while the swarm runs; all are in its summary.
 const ANNOUNCED_MAX: u32 = 20;
@@ -76,10 +78,17 @@ impl Progress {
             });
             bar.set_prefix(clock(elapsed));
             bar.set_message(self.message(elapsed, run, tallies));
-        } else if elapsed >= self.said + LINE_EVERY {
+        } else if elapsed >= self.said + self.line_every() {
             self.said = elapsed;
             let text = format!("[{}] {}", clock(elapsed), self.message(elapsed, run, tallies));
             self.output.status("Progress", &text);
+        }
+    }
+
+    fn line_every(&self) -> Duration {
+        match self.style {
+            ProgressStyle::Counter => COUNTER_EVERY,
+            _ => LINE_EVERY,
         }
     }
 
@@ -140,5 +149,30 @@ pub fn clock(time: Duration) -> String {
         format!("{hours}:{minutes:02}:{seconds:02}")
     } else {
         format!("{minutes:02}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_comes_every_minute_or_as_often_as_was_asked_for() {
+        let said = |style, seconds| {
+            let output = Output { quiet: true, ..Output::default() };
+            let mut progress = Progress { style, ..Progress::new(output, 9, None) };
+            let ticks = (1..=seconds).map(Duration::from_secs);
+            let mut lines: Vec<u64> = ticks
+                .map(|elapsed| {
+                    progress.tick(elapsed, &[]);
+                    progress.said.as_secs()
+                })
+                .collect();
+            lines.dedup();
+            lines
+        };
+        assert_eq!(said(ProgressStyle::Auto, 150), [0, 60, 120]);
+        assert_eq!(said(ProgressStyle::Counter, 35), [0, 10, 20, 30]);
+        assert_eq!(said(ProgressStyle::None, 150), [0]);
     }
 }

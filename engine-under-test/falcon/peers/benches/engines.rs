@@ -210,7 +210,8 @@ impl Benchmark<'_> {
         }
         let sector_bytes = StdDisk::open(self.dir)?.sector_size();
         let file_system = device::file_system(self.dir)?;
-        Ok(Room { place, file_system, sector_bytes, sync, notes: self.notes })
+        let processors = device::processors();
+        Ok(Room { place, file_system, processors, sector_bytes, sync, notes: self.notes })
     }
 
     fn take(&mut self, kind: Kind, answer: Answer, rows: &mut [Row]) {

@@ -93,6 +93,14 @@ pub fn make_cold(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// How many processors this process may use, and of which kind the system says that they are.
+pub fn processors() -> String {
+    let count = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let kind = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!("{count} x {}", kind.map_or("a processor of an unknown kind", |(_, name)| name))
+}
+
 /// How long this thread has run on a processor, which no other process of the machine adds to.
 ///
 /// # Errors
@@ -136,6 +144,7 @@ mod tests {
         assert!(sync_latency(&dir, 512).expect("there is room") > Duration::ZERO);
         assert!(!file_system(&dir).expect("it is there").is_empty());
         assert!(written_bytes().expect("as before") >= before);
+        assert!(processors().contains(" x "));
         assert!(processor_time().expect("Linux tells it") > Duration::ZERO);
         fs::remove_dir_all(&dir).expect("it is ours");
     }

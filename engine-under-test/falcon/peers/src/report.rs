@@ -38,6 +38,8 @@ pub struct Room {
     pub place: Place,
     /// Its file system.
     pub file_system: String,
+    /// How many processors there are, and of which kind.
+    pub processors: String,
     /// The smallest write of the device, which is the log's block.
     pub sector_bytes: u32,
     /// The median time of a write and its `fdatasync`, of 512 bytes and of 4 KiB.
@@ -86,6 +88,7 @@ pub fn json_lines(rooms: &[Room], rows: &[Row]) -> String {
         let place = room.place.to_string();
         let line = json!({
             "v": 1, "kind": "place", "place": place, "file_system": room.file_system,
+            "processors": room.processors,
             "sector_bytes": room.sector_bytes, "sync_512_us": micros(room.sync[0]),
             "sync_4096_us": micros(room.sync[1]), "notes": room.notes,
         });
@@ -120,6 +123,7 @@ pub fn tables(rooms: &[Room], rows: &[Row]) -> String {
              {page} us",
             room.place, room.file_system, room.sector_bytes
         );
+        let _ = writeln!(text, "Processors: {}", room.processors);
         let _ = writeln!(text, "In brackets: how many times as good Falcon is.\n");
         table(&mut text, room.place, rows);
         let of_place = rows.iter().filter(|row| row.place == room.place);
@@ -188,6 +192,7 @@ mod tests {
         Room {
             place: Place::Directory,
             file_system: "ext4".into(),
+            processors: "2 x a processor".into(),
             sector_bytes: 512,
             sync: [Duration::from_micros(70), Duration::from_micros(80)],
             notes: vec!["a note".into()],
