@@ -349,7 +349,8 @@ pub enum EngineError {
     /// What is on the disk is not what the engine wrote.
     #[error("corrupt: {what}")]
     Corrupt {
-        /// What it found, in its own words.
+        /// What it found, in its own words. The first part between colons, commas and semicolons that is of
+        /// words alone is what the finding is known by: it must have no name or key of one run.
         what: String,
     },
     /// The engine stopped after an earlier error. Open it again.

@@ -221,7 +221,8 @@ pub struct Finding {
     /// What happened, in a few words without numbers of this run: it heads the report and, with
     /// `place`, makes the signature.
     pub sentence: String,
-    /// Where, normalised (a function, a kind of page, a source line without its number).
+    /// Where, normalised (a call, a source file without its line), or of damage what it is, in the words
+    /// of the engine that have no number.
     pub place: String,
     /// What was promised and what came, with this run's numbers: rows of `label`, `text`.
     pub what: Vec<(String, String)>,

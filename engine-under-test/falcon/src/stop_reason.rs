@@ -47,12 +47,6 @@ impl From<&str> for StopReason {
     }
 }
 
-impl From<&StopReason> for StopReason {
-    fn from(why: &StopReason) -> StopReason {
-        why.clone()
-    }
-}
-
 impl Deref for StopReason {
     type Target = str;
 

@@ -127,14 +127,14 @@ impl Engine {
     /// Stops the engine: whoever waits, and whoever comes later, is told why.
     pub(crate) fn stop(&self, why: &Error) {
         let why = StopReason::from(why);
-        self.store.log().stop(&why);
+        self.store.log().stop(why.clone());
         // The first reason stands, and is what everybody is told.
         let why = match self.store.log().is_stopped() {
             Some(Error::Stopped(first)) => first,
             _ => why,
         };
-        self.locks.stop(&why);
-        self.admission.stop(&why);
+        self.locks.stop(why.clone());
+        self.admission.stop(why);
         self.pending.stop();
         self.reclaims.end();
     }

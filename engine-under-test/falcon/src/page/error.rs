@@ -103,6 +103,15 @@ pub enum PageError {
     },
 }
 
+/// What is said where a page of that kind was looked for and there is none; the reason follows.
+struct GotNone(PageKind);
+
+impl fmt::Display for GotNone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wrong page type, expected {}, got none, for", self.0)
+    }
+}
+
 /// What is said of a page of no kind, where one was expected or was not.
 struct Unwritten(Option<PageKind>);
 
@@ -110,7 +119,7 @@ impl fmt::Display for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(kind) => {
-                write!(f, ": wrong page type, expected {kind}, got none, for it was never written")
+                write!(f, ": {} it was never written", GotNone(kind))
             }
             None => f.write_str(" was never written"),
         }
@@ -123,7 +132,7 @@ struct NotInFile(Option<PageKind>);
 impl fmt::Display for NotInFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(kind) = self.0 {
-            write!(f, "wrong page type, expected {kind}, got none, for ")?;
+            write!(f, "{} ", GotNone(kind))?;
         }
         f.write_str("the file ends before it")
     }
